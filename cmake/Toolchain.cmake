@@ -1,0 +1,24 @@
+# Compiler settings that hold for every target of ours.
+option(PANDO_CCACHE "Compile through ccache when it is installed" ON)
+set(PANDO_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, for example address,undefined")
+
+find_program(PANDO_CCACHE_PROGRAM ccache)
+if(PANDO_CCACHE AND PANDO_CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${PANDO_CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PANDO_CCACHE_PROGRAM})
+endif()
+
+find_program(PANDO_LLD ld.lld)
+if(PANDO_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+if(PANDO_SANITIZE)
+  add_compile_options(-fsanitize=${PANDO_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PANDO_SANITIZE})
+  add_compile_definitions(PANDO_SANITIZED=1)
+endif()
+
+# Generated code and system headers do not get these; see pando_library().
+set(PANDO_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wswitch -Werror)

@@ -1,0 +1,291 @@
+// The controller's decisions: one state machine over plain values, in the manner of etcd/raft's
+// RawNode. Calls go in; each appends what has to be done to an Effects, and the shell does it:
+//
+//   1. commit effects.writes (all or nothing) in the store;
+//   2. only then send effects.orders and effects.tables / effects.routing, and show effects.events;
+//   3. keep the order of Effects: those of an earlier call come first;
+//   4. call Tick at effects.wake_at, or at least every 100 ms.
+//
+// Nothing here knows a clock, a socket, a proto, a log or a thread; randomness is a number passed
+// in. The same calls give the same effects. The work of a call grows with the app concerned, not
+// with the cluster.
+//
+// Promises kept here (docs/architecture.md): an instance counts as available only when every live
+// proxy acknowledged a table with it; it is ordered to stop only when every live proxy runs a table
+// that has it draining and reports nothing in flight to it, or its drain timeout is over; mass loss
+// freezes; observed state is rebuilt after a restart before anything is decided on it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controller/core/model.h"
+
+namespace pando::controller {
+
+struct ClusterPolicy {
+  Millis suspect_after{2'000};  // silence until a node's endpoints leave the tables
+  Millis lost_after{5'000};     // silence until its instances are replaced
+  Millis proxy_lease{10'000};   // how long a disconnected proxy still counts as serving
+  // After a start: how long agents have to report before the absent count as silent since then.
+  Millis recovery_window{5'000};
+  // Share of new instances started beyond `replicas` in a rollout, at least one.
+  uint32_t surge_percent = 25;
+  // Failed starts in a row, without ever being ready, after which a rollout counts as failed.
+  uint32_t failed_starts_to_fail = 3;
+};
+
+// ---- what has to be done ----
+
+struct PutApp {
+  App app;
+  bool operator==(const PutApp&) const = default;
+};
+struct DeleteApp {
+  AppId app;
+  bool operator==(const DeleteApp&) const = default;
+};
+struct PutRevision {
+  Revision revision;
+  bool operator==(const PutRevision&) const = default;
+};
+struct DeleteRevision {
+  AppId app;
+  uint32_t number = 0;
+  bool operator==(const DeleteRevision&) const = default;
+};
+struct PutAssignment {
+  Assignment assignment;
+  bool operator==(const PutAssignment&) const = default;
+};
+struct DeleteAssignment {
+  AssignmentId id;
+  bool operator==(const DeleteAssignment&) const = default;
+};
+struct PutNode {
+  NodeRecord node;
+  bool operator==(const PutNode&) const = default;
+};
+struct PutProxy {
+  ProxyId proxy;
+  bool operator==(const PutProxy&) const = default;
+};
+struct DeleteProxy {
+  ProxyId proxy;
+  bool operator==(const DeleteProxy&) const = default;
+};
+struct PutGateway {
+  Gateway gateway;
+  bool operator==(const PutGateway&) const = default;
+};
+using Write = std::variant<PutApp, DeleteApp, PutRevision, DeleteRevision, PutAssignment,
+                           DeleteAssignment, PutNode, PutProxy, DeleteProxy, PutGateway>;
+
+// All that `node` has to run: the assignments whose wish is kRun or kDrain.
+struct NodeOrders {
+  NodeId node;
+  std::vector<Assignment> assignments;  // sorted by id
+  bool operator==(const NodeOrders&) const = default;
+};
+
+struct TimelineEvent {
+  std::string kind;
+  AppId app;
+  std::string instance;
+  NodeId node;
+  std::string message;
+  bool operator==(const TimelineEvent&) const = default;
+};
+
+struct Effects {
+  std::vector<Write> writes;
+  std::vector<NodeOrders> orders;       // at most one per node
+  std::vector<UpstreamTable> tables;    // at most one per app
+  std::vector<AppId> removed_tables;    // apps that are gone
+  std::optional<RoutingConfig> routing;  // when it changed
+  std::vector<TimelineEvent> events;
+  std::vector<AppId> changed_apps;  // views that may have changed (for watchers)
+  std::optional<Instant> wake_at;   // earliest time Tick has something to do
+
+  bool empty() const {
+    return writes.empty() && orders.empty() && tables.empty() && removed_tables.empty() &&
+           !routing && events.empty();
+  }
+};
+
+// ---- the durable state a leader starts from ----
+
+struct DurableState {
+  std::vector<App> apps;
+  std::vector<Revision> revisions;
+  std::vector<Assignment> assignments;
+  std::vector<NodeRecord> nodes;
+  std::vector<ProxyId> proxies;
+  std::vector<Gateway> gateways;
+};
+
+// ---- what an operator asks, and is told ----
+
+struct AppRequest {  // one app of an `apply`
+  AppId app;
+  RevisionConfig config;
+  std::optional<uint32_t> replicas;
+};
+
+struct ApplyOutcome {
+  AppId app;
+  uint32_t old_revision = 0;  // 0: new
+  uint32_t revision = 0;
+  uint32_t replicas = 0;
+  std::string replicas_source;
+  uint64_t generation = 0;
+};
+
+struct ChangeOutcome {
+  AppId app;
+  uint32_t old_replicas = 0;
+  uint32_t replicas = 0;
+  uint32_t revision = 0;
+  uint64_t generation = 0;
+};
+
+enum class RolloutPhase { kProgressing, kComplete, kFailed };
+
+struct AppStatus {
+  App app;
+  RevisionConfig config;  // of the current revision
+  uint32_t placed = 0, ready = 0, available = 0, outdated = 0, draining = 0;
+  uint32_t proxies_live = 0, proxies_acked = 0;
+  RolloutPhase rollout = RolloutPhase::kProgressing;
+  std::string failure;
+  bool settled = false;
+  std::string pending_reason;
+};
+
+struct InstanceStatus {
+  Assignment assignment;  // node and id are empty when the slot is pending
+  std::string state;      // the words of InstanceView.state in admin.proto
+  std::string address;
+  InstanceReport report;
+  std::string detail;
+  uint64_t in_flight = 0;
+};
+
+enum class NodeState { kUnknown, kReady, kSuspect, kLost };
+
+struct NodeStatus {
+  NodeRecord record;
+  NodeState state = NodeState::kUnknown;
+  NodeHello hello;  // without instances
+  uint32_t instances = 0;
+  uint32_t cpu_millis_used = 0;
+  uint64_t memory_bytes_used = 0;
+  std::optional<Millis> heartbeat_age;
+};
+
+struct ProxyStatus {
+  ProxyId id;
+  bool connected = false;
+  std::string version;
+  uint32_t apps_acked = 0, apps_total = 0;
+  std::optional<Millis> last_ack_age;
+  std::string nack;
+  uint64_t in_flight = 0;
+};
+
+// What a proxy can do beyond acknowledging. Those that do not report in-flight requests of draining
+// endpoints (other xDS clients) hold an instance back for the whole drain timeout.
+struct ProxyCapabilities {
+  std::string version;
+  bool reports_drains = false;
+};
+
+class Cluster {
+ public:
+  // Draws a number for new assignment ids; the shell passes a real generator, tests a seeded one.
+  using Random = std::function<uint64_t()>;
+
+  // Starts in recovery: nothing is placed, moved or published for an app until every node that has
+  // assignments of it has said hello, or the recovery window is over.
+  Cluster(ClusterPolicy policy, DurableState state, Random random, Instant now);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // What the shell must publish and order at the very start (routing, orders of nothing yet).
+  void Start(Instant now, Effects& effects);
+
+  // -- operators. Errors: see admin.proto. On error nothing has changed. --
+  // All apps and gateways together or none. With `dry_run`, says what would happen.
+  absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& apps,
+                                                  const std::vector<Gateway>& gateways,
+                                                  bool dry_run, Instant now, Effects& effects);
+  absl::StatusOr<ChangeOutcome> Scale(const AppId& app, uint32_t replicas, Instant now,
+                                      Effects& effects);
+  absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& app, int32_t delta, Instant now,
+                                        Effects& effects);
+  absl::StatusOr<ChangeOutcome> SetStopped(const AppId& app, bool stopped, Instant now,
+                                           Effects& effects);
+  absl::StatusOr<ChangeOutcome> Restart(const AppId& app, Instant now, Effects& effects);
+  // Drains and stops every instance, then forgets the app.
+  absl::StatusOr<ChangeOutcome> Remove(const AppId& app, Instant now, Effects& effects);
+  absl::Status SetCordoned(const NodeId& node, bool cordoned, Instant now, Effects& effects);
+  // Overrides a freeze: the silent nodes are treated as lost. kFailedPrecondition when not frozen.
+  absl::Status Unfreeze(Instant now, Effects& effects);
+
+  // -- agents --
+  // kAlreadyExists: a live session of another agent (agent_id) has this name.
+  absl::Status NodeConnected(const NodeHello& hello, Instant now, Effects& effects);
+  void NodeDisconnected(const NodeId& node, Instant now, Effects& effects);
+  void NodeHeartbeat(const NodeId& node, Instant now, Effects& effects);
+  void InstanceChanged(const NodeId& node, const InstanceReport& report, Instant now,
+                       Effects& effects);
+  // Nothing of the assignment runs on the node any more and it is not in the node's orders.
+  void InstanceGone(const NodeId& node, const AssignmentId& id, Instant now, Effects& effects);
+
+  // -- proxies --
+  void ProxyConnected(const ProxyId& proxy, const ProxyCapabilities& capabilities, Instant now,
+                      Effects& effects);
+  void ProxyDisconnected(const ProxyId& proxy, Instant now, Effects& effects);
+  // The proxy runs the app's table of `generation` (or a later one with equal content).
+  void ProxyAcked(const ProxyId& proxy, const AppId& app, uint64_t generation, Instant now,
+                  Effects& effects);
+  void ProxyNacked(const ProxyId& proxy, const std::string& reason, Instant now, Effects& effects);
+  // From load reports: requests in flight from this proxy to an endpoint. `draining`: the proxy's
+  // own table has the endpoint draining, so no new request can be added to them.
+  void ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment, uint64_t in_flight,
+                     bool draining, Instant now, Effects& effects);
+
+  // Leases, drain deadlines, recovery. Cheap when nothing is due.
+  void Tick(Instant now, Effects& effects);
+
+  // -- views --
+  bool frozen() const;
+  bool recovering() const;
+  std::vector<AppId> apps() const;
+  absl::StatusOr<AppStatus> GetApp(const AppId& app) const;
+  // Instances of one app (all when empty), by app, slot, revision; pending slots included.
+  std::vector<InstanceStatus> GetInstances(const AppId& app) const;
+  std::vector<NodeStatus> GetNodes(Instant now) const;
+  std::vector<ProxyStatus> GetProxies(Instant now) const;
+  std::vector<Gateway> GetGateways() const;
+  // The app's table as last published; nullptr when none was.
+  const UpstreamTable* Table(const AppId& app) const;
+  const Revision* FindRevision(const AppId& app, uint32_t number) const;
+  NodeOrders OrdersFor(const NodeId& node) const;
+
+ private:
+  class Core;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace pando::controller

@@ -1,0 +1,164 @@
+// The cluster as plain values: what is wanted (durable) and what is seen (soft).
+//
+// Words: an *app* has *revisions*; slot 3 of app web is the *instance* web.3; an *assignment* places
+// one revision of one slot on one *node*. During a rollout a slot has two assignments for a while:
+// the new one starts, and when it is available the old one drains.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+
+namespace pando::controller {
+
+enum class LbPolicy { kLeastRequest, kRoundRobin, kRandom };
+
+// What the core needs to know of a revision. `payload` is the whole spec, opaque here (the shell
+// serializes it without `replicas`, deterministically): equal payloads are equal releases.
+struct RevisionConfig {
+  std::string payload;
+  std::vector<std::string> hosts{"*"};
+  std::string path = "/";
+  LbPolicy lb_policy = LbPolicy::kLeastRequest;
+  Millis drain_timeout{30'000};
+  Millis startup_timeout{30'000};
+  std::map<std::string, std::string> node_labels;  // required of the node
+  uint32_t cpu_millis = 0;
+  uint64_t memory_bytes = 0;
+
+  bool operator==(const RevisionConfig&) const = default;
+};
+
+struct Revision {
+  AppId app;
+  uint32_t number = 0;
+  RevisionConfig config;
+  std::string reason;  // "apply" or "restart"
+
+  bool operator==(const Revision&) const = default;
+};
+
+// Durable part of an app.
+struct App {
+  AppId id;
+  uint32_t revision = 0;
+  uint32_t replicas = 1;
+  std::optional<uint32_t> spec_replicas;
+  bool stopped = false;
+  uint64_t generation = 0;
+
+  bool operator==(const App&) const = default;
+};
+
+enum class Wish { kRun, kDrain, kStop };
+
+// Durable part of an assignment.
+struct Assignment {
+  AssignmentId id;
+  AppId app;
+  uint32_t slot = 0;  // from 1
+  uint32_t revision = 0;
+  NodeId node;
+  Wish wish = Wish::kRun;
+  bool was_ready = false;
+
+  bool operator==(const Assignment&) const = default;
+};
+
+enum class Phase { kStarting, kReady, kUnhealthy, kBackoff, kStopping, kFailed };
+
+// What an agent says of an assignment.
+struct InstanceReport {
+  AssignmentId assignment;
+  Phase phase = Phase::kStarting;
+  uint16_t port = 0;
+  int64_t pid = 0;
+  uint32_t incarnation = 0;
+  uint32_t restarts = 0;
+  uint32_t failed_starts = 0;
+  int64_t started_unix_ms = 0;
+  std::string detail;
+
+  bool operator==(const InstanceReport&) const = default;
+};
+
+// What an agent says of its node when its session begins.
+struct NodeHello {
+  NodeId node;
+  std::string agent_id;
+  std::string address;  // where proxies reach its instances
+  std::string version;
+  std::map<std::string, std::string> labels;
+  uint32_t cpu_millis = 0;
+  uint64_t memory_bytes = 0;
+  uint32_t max_instances = 0;
+  std::vector<InstanceReport> instances;
+};
+
+// Durable part of a node.
+struct NodeRecord {
+  NodeId id;
+  std::string agent_id;
+  bool cordoned = false;
+
+  bool operator==(const NodeRecord&) const = default;
+};
+
+struct Gateway {
+  std::string name = "default";
+  std::string address = "0.0.0.0";
+  uint16_t port = 8080;
+
+  bool operator==(const Gateway&) const = default;
+};
+
+enum class Health { kHealthy, kDraining, kSuspect };
+
+// One endpoint of an app's upstream table.
+struct Endpoint {
+  AssignmentId assignment;
+  std::string instance;  // "web.3"
+  NodeId node;
+  uint32_t revision = 0;
+  std::string address;  // numeric
+  uint16_t port = 0;
+  Health health = Health::kHealthy;
+
+  bool operator==(const Endpoint&) const = default;
+};
+
+// The endpoints of one app. `generation` grows whenever they change (within one controller's life;
+// across restarts the content's hash is what counts). Sorted by instance name, then assignment.
+struct UpstreamTable {
+  AppId app;
+  uint64_t generation = 0;
+  std::vector<Endpoint> endpoints;
+
+  bool operator==(const UpstreamTable&) const = default;
+};
+
+// Everything about routing that is not endpoints: changes seldom.
+struct RoutingConfig {
+  struct AppRoute {
+    AppId app;
+    std::vector<std::string> hosts;
+    std::string path;
+    LbPolicy lb_policy = LbPolicy::kLeastRequest;
+    bool operator==(const AppRoute&) const = default;
+  };
+  std::vector<AppRoute> routes;    // sorted by app
+  std::vector<Gateway> gateways;   // sorted by name
+
+  bool operator==(const RoutingConfig&) const = default;
+};
+
+// "web.3"
+std::string InstanceName(const AppId& app, uint32_t slot);
+
+}  // namespace pando::controller

@@ -1,0 +1,41 @@
+// The records of store.proto as keys and bytes, and back to the core's values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controller/core/cluster.h"
+#include "controller/store/store.h"
+#include "pando/v1/store.pb.h"
+
+namespace pando::controller {
+
+namespace v1 = ::pando::v1;
+
+inline constexpr uint64_t kMaxEvents = 10'000;
+
+// One write of the core as a write of the store. RevisionConfig.payload is a serialized
+// pando.v1.AppSpec.
+StoreWrite ToStoreWrite(const Write& write, int64_t now_unix_ms);
+
+// "event/00000000000000000042". Adding event n deletes event n - kMaxEvents.
+std::vector<StoreWrite> ToStoreWrites(const v1::EventRecord& event);
+
+struct LoadedState {
+  DurableState cluster;
+  v1::ClusterRecord record;       // term already raised by one and committed
+  uint64_t next_event_sequence = 1;
+};
+
+// Reads everything and raises the term; makes the cluster record and the default gateway when the
+// store is empty.
+absl::StatusOr<LoadedState> LoadState(Store& store);
+
+absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t limit);
+
+// The core's view of a spec: what it needs by name, the rest as payload (without `replicas`).
+RevisionConfig ToRevisionConfig(const v1::AppSpec& spec);
+v1::AppSpec ToAppSpec(const RevisionConfig& config);
+
+}  // namespace pando::controller

@@ -1,0 +1,87 @@
+// The data plane as its control side sees it: workers that serve by the newest table.
+//
+// Threads: all methods are called on the control thread. Each worker is one thread with its own
+// epoll loop, its own listening sockets (SO_REUSEPORT) and its own upstream pool.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "common/base/time.h"
+#include "proxy/core/upstream_table.h"
+
+namespace pando::proxy {
+
+struct DataPlaneConfig {
+  int workers = 0;  // 0: one per CPU
+  size_t max_head_bytes = 64 * 1024;
+  Millis head_timeout{10'000};      // a client's whole request head
+  Millis client_idle_timeout{75'000};
+  Millis upstream_idle_timeout{4'000};  // below Node's keepAliveTimeout of 5 s
+  Millis stream_idle_timeout{300'000};  // no byte either way during a message
+  size_t max_idle_upstream_per_endpoint = 64;  // per worker
+};
+
+// Read at scrape time; every figure is the sum over the workers' own counters.
+struct ClusterStats {
+  std::string cluster;
+  uint64_t requests_total = 0;            // answered, by class below
+  uint64_t responses_by_class[6] = {};    // [2] = 2xx, ...; [0] = closed before a response
+  uint64_t retries_total = 0;
+  uint64_t no_endpoint_total = 0;         // 503: no instance was ready
+  uint64_t upstream_failures_total = 0;   // 502 and 504 given to clients
+  uint64_t connects_total = 0;
+  uint64_t connect_failures_total = 0;
+  // Seconds from the request's head being read to the response's end; bucket bounds below.
+  std::vector<uint64_t> latency_buckets;  // not cumulative; size = LatencyBounds().size() + 1
+  double latency_sum_seconds = 0;
+};
+const std::vector<double>& LatencyBounds();
+
+struct DataPlaneStats {
+  std::vector<ClusterStats> clusters;
+  uint64_t connections_accepted_total = 0;
+  uint64_t connections_active = 0;
+  uint64_t bad_requests_total = 0;     // 4xx made by the proxy itself
+  uint64_t unrouted_total = 0;         // 404: no route
+  uint64_t tables_applied_total = 0;
+};
+
+class DataPlane {
+ public:
+  explicit DataPlane(DataPlaneConfig config);
+  ~DataPlane();  // stops the workers at once
+
+  absl::Status Start();
+
+  // Binds what `listeners` names and is not bound yet. Nothing is accepted before SetTable. On
+  // error ("listener default: cannot listen on 0.0.0.0:8080: address already in use") nothing has
+  // changed.
+  absl::Status PrepareListeners(const std::vector<Listener>& listeners);
+
+  // Posts the table to every worker. `switched` is called, on some worker's thread, once all of
+  // them use it: from then on no new request is picked by an older table. Listeners no table names
+  // any more stop accepting; their connections live on until idle.
+  void SetTable(std::shared_ptr<const ProxyTable> table, absl::AnyInvocable<void()> switched);
+
+  // Called, on a worker's thread, whenever the requests in flight to an endpoint that is draining
+  // (or in no table any more) reach zero. Set before Start.
+  void OnDrained(std::function<void()> callback);
+
+  // Stops accepting, closes idle clients, says `Connection: close` on the next responses; `done`
+  // is called, on some worker's thread, when no request is left or `bound` is over.
+  void Drain(Millis bound, absl::AnyInvocable<void()> done);
+
+  DataPlaneStats Stats() const;  // thread-safe
+
+ private:
+  class Workers;
+  std::unique_ptr<Workers> workers_;
+};
+
+}  // namespace pando::proxy
