@@ -52,6 +52,7 @@ struct App {
   std::optional<uint32_t> spec_replicas;
   bool stopped = false;
   uint64_t generation = 0;
+  bool removing = false;  // drains and stops; forgotten when its last assignment is gone
 
   bool operator==(const App&) const = default;
 };
