@@ -3,11 +3,11 @@
 // option its environment name and every error one line.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 

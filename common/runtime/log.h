@@ -22,7 +22,8 @@ struct LogField {
 };
 using LogFields = std::initializer_list<LogField>;
 
-// "auto" | "text" | "json" and "debug" | "info" | "warn" | "error"; the error names what is allowed.
+// "auto" | "text" | "json" and "debug" | "info" | "warn" | "error"; the error names what is
+// allowed.
 absl::Status InitLog(std::string_view format, std::string_view level);
 
 void Log(LogLevel level, std::string_view event, LogFields fields);

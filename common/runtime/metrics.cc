@@ -1,1 +1,136 @@
-// (being written)
+#include "common/runtime/metrics.h"
+
+#include <prometheus/gauge.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "common/runtime/version.h"
+
+namespace pando {
+namespace {
+
+prometheus::MetricFamily Single(prometheus::MetricType type, std::string name, std::string help,
+                                double value) {
+  prometheus::ClientMetric metric;
+  if (type == prometheus::MetricType::Counter) {
+    metric.counter.value = value;
+  } else {
+    metric.gauge.value = value;
+  }
+  prometheus::MetricFamily family;
+  family.name = std::move(name);
+  family.help = std::move(help);
+  family.type = type;
+  family.metric.push_back(metric);
+  return family;
+}
+
+double ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total_pages = 0;
+  double resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double OpenFds() {
+  std::error_code error;
+  const std::filesystem::directory_iterator fds("/proc/self/fd", error);
+  if (error) return 0;
+  // The directory itself is open while it is read.
+  return static_cast<double>(std::distance(begin(fds), end(fds))) - 1;
+}
+
+double MaxFds() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<double>(limit.rlim_cur);
+}
+
+// Boot time plus the start in clock ticks since boot, field 22 of /proc/self/stat.
+double StartTimeSeconds() {
+  std::ifstream stat_file("/proc/self/stat");
+  std::string stat((std::istreambuf_iterator<char>(stat_file)), {});
+  // Field 2 is the program's name in parentheses and may hold spaces; field 3 follows the last ')'.
+  std::istringstream after_name(stat.substr(stat.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) after_name >> skipped;
+  double start_ticks = 0;
+  after_name >> start_ticks;
+
+  std::ifstream system_stat("/proc/stat");
+  double boot_seconds = 0;
+  for (std::string key; system_stat >> key;) {
+    if (key == "btime") {
+      system_stat >> boot_seconds;
+      break;
+    }
+    std::getline(system_stat, skipped);
+  }
+  return boot_seconds + start_ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+}  // namespace
+
+Metrics::Metrics(const std::string& program) : registry_(std::make_shared<prometheus::Registry>()) {
+  prometheus::BuildGauge()
+      .Name("pando_build_info")
+      .Help("Always 1; the labels say what runs")
+      .Register(*registry_)
+      .Add({{"program", program}, {"version", std::string(Version())}})
+      .Set(1);
+}
+
+void Metrics::AddCollectable(std::weak_ptr<prometheus::Collectable> collectable) {
+  const absl::MutexLock lock(&mutex_);
+  collectables_.push_back(std::move(collectable));
+}
+
+std::string Metrics::Serialize() const {
+  std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  std::vector<std::weak_ptr<prometheus::Collectable>> collectables;
+  {
+    const absl::MutexLock lock(&mutex_);
+    collectables = collectables_;
+  }
+  for (const auto& weak : collectables) {
+    const auto collectable = weak.lock();
+    if (collectable == nullptr) continue;
+    std::vector<prometheus::MetricFamily> more = collectable->Collect();
+    families.insert(families.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
+  }
+  using prometheus::MetricType;
+  families.push_back(Single(MetricType::Counter, "process_cpu_seconds_total",
+                            "User and system CPU time spent", CpuSeconds()));
+  families.push_back(Single(MetricType::Gauge, "process_resident_memory_bytes",
+                            "Resident memory size", ResidentBytes()));
+  families.push_back(
+      Single(MetricType::Gauge, "process_open_fds", "Open file descriptors", OpenFds()));
+  families.push_back(
+      Single(MetricType::Gauge, "process_max_fds", "Limit of open file descriptors", MaxFds()));
+  families.push_back(Single(MetricType::Gauge, "process_start_time_seconds",
+                            "Start of the process since the Unix epoch", StartTimeSeconds()));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace pando

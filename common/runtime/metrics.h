@@ -2,10 +2,14 @@
 // Registering and updating metrics is thread-safe (prometheus-cpp).
 #pragma once
 
+#include <prometheus/registry.h>
+
 #include <memory>
 #include <string>
+#include <vector>
 
-#include <prometheus/registry.h>
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 
 namespace pando {
 
@@ -18,12 +22,13 @@ class Metrics {
   void AddCollectable(std::weak_ptr<prometheus::Collectable> collectable);
 
   // Prometheus text format 0.0.4 of all registered metrics, process metrics (rss, cpu, fds, start
-  // time) read at the call.
+  // time) read at the call. Thread-safe.
   std::string Serialize() const;
 
  private:
   std::shared_ptr<prometheus::Registry> registry_;
-  std::vector<std::weak_ptr<prometheus::Collectable>> collectables_;
+  mutable absl::Mutex mutex_;
+  std::vector<std::weak_ptr<prometheus::Collectable>> collectables_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace pando
