@@ -1,0 +1,133 @@
+#include "ctl/change.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "ctl/json.h"
+#include "ctl/progress.h"
+
+namespace pando::ctl {
+
+namespace {
+
+constexpr Millis kTick{100};
+
+struct Ending {
+  ExitCode outcome = ExitCode::kOk;
+  std::string message;  // a result line when kOk, otherwise what went wrong
+  Millis elapsed{0};
+  std::optional<v1::AppView> status;
+};
+
+Ending EndingOf(const Wait& wait) {
+  Ending ending;
+  ending.outcome = *wait.outcome();
+  ending.message = ending.outcome == ExitCode::kOk ? wait.ResultLine() : wait.FailureLine();
+  ending.elapsed = wait.elapsed();
+  if (wait.app() != nullptr) ending.status = *wait.app();
+  return ending;
+}
+
+Ending Await(Context& context, const Change& change) {
+  WaitPolicy policy;
+  policy.timeout = context.options().timeout;
+  Wait wait(change.target, policy, change.began);
+  Progress progress(context.terminal(), context.options().quiet);
+  v1::ClusterRequest request;
+  request.set_app(change.target.app);
+  const auto watch = context.client().Watch(request);
+  bool said_lost = false;
+  while (!wait.outcome()) {
+    const auto news = watch->Next(std::chrono::steady_clock::now() + kTick);
+    const Instant now = std::chrono::steady_clock::now();
+    if (const auto* view = std::get_if<v1::ClusterView>(&news)) {
+      wait.Observe(*view, now);
+    } else if (const auto* status = std::get_if<absl::Status>(&news)) {
+      if (status->code() != absl::StatusCode::kNotFound) {
+        return {ExitCodeOf(*status), std::string(status->message()), wait.elapsed(), {}};
+      }
+      wait.ObserveGone(now);
+    } else {
+      if (std::holds_alternative<ClusterWatch::Lost>(news) && !std::exchange(said_lost, true)) {
+        progress.Say("ctl: the controller went away; the change stands, waiting for it to return");
+      }
+      wait.Tick(now);
+    }
+    if (!wait.outcome()) progress.Show(wait.ProgressLine(now), wait.ProgressText(), now);
+  }
+  return EndingOf(wait);
+}
+
+std::string ToJson(const Change& change, std::string_view outcome, const Ending& ending) {
+  const v1::ChangeResponse& accepted = change.accepted;
+  JsonObject object;
+  object.Text("app", accepted.app())
+      .Number("old_replicas", accepted.old_replicas())
+      .Number("replicas", accepted.replicas())
+      .Number("revision", accepted.revision())
+      .Number("generation", accepted.generation())
+      .Text("outcome", outcome)
+      .Raw("seconds", absl::StrFormat("%.3f", ending.elapsed.count() / 1000.0))
+      .Text("message", ending.message)
+      .Raw("status", ending.status ? ctl::ToJson(*ending.status) : "null");
+  return object.Str();
+}
+
+}  // namespace
+
+std::string_view OutcomeWord(ExitCode outcome) {
+  switch (outcome) {
+    case ExitCode::kOk:
+      return "ok";
+    case ExitCode::kRolloutFailed:
+      return "rollout-failed";
+    case ExitCode::kNotPlaced:
+      return "not-placed";
+    case ExitCode::kTimeout:
+      return "timeout";
+    case ExitCode::kConflict:
+      return "conflict";
+    case ExitCode::kNotFound:
+      return "not-found";
+    case ExitCode::kDenied:
+      return "denied";
+    case ExitCode::kUnreachable:
+      return "unreachable";
+    case ExitCode::kError:
+    case ExitCode::kUsage:
+      break;
+  }
+  return "error";
+}
+
+ExitCode FinishChanges(Context& context, const std::vector<Change>& changes) {
+  const OutputFormat format = context.options().format;
+  ExitCode code = ExitCode::kOk;
+  std::vector<std::string> documents;
+  for (const Change& change : changes) {
+    Ending ending;
+    std::string_view word = "accepted";
+    if (context.options().detach) {
+      ending.message = absl::StrCat(change.target.app, " ", change.target.change, "  accepted");
+    } else {
+      ending = Await(context, change);
+      word = OutcomeWord(ending.outcome);
+    }
+    if (code == ExitCode::kOk) code = ending.outcome;
+    if (ending.outcome != ExitCode::kOk) context.Fail(ending.outcome, ending.message);
+    if (IsDocument(format)) {
+      documents.push_back(ToJson(change, word, ending));
+    } else if (format == OutputFormat::kName) {
+      context.out() << change.target.app << std::endl;
+    } else if (ending.outcome == ExitCode::kOk) {
+      context.out() << ending.message << std::endl;
+    }
+  }
+  if (IsDocument(format)) {
+    PrintDocument(context.out(), format, JsonObject().Raw("changes", JsonArray(documents)).Str());
+  }
+  return code;
+}
+
+}  // namespace pando::ctl

@@ -1,0 +1,28 @@
+// The second half of every command that changes something: wait until it has arrived, tell how it
+// went.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ctl/command.h"
+#include "ctl/wait.h"
+
+namespace pando::ctl {
+
+struct Change {
+  WaitTarget target;
+  v1::ChangeResponse accepted;
+  Instant began;
+};
+
+// Waits for each in turn (unless --detach), prints a result line each, or one document for all:
+// {"changes":[{"app","old_replicas","replicas","revision","generation","outcome","seconds",
+// "message","status"}]}. Returns the first code that is not kOk.
+ExitCode FinishChanges(Context& context, const std::vector<Change>& changes);
+
+// "ok", "rollout-failed", "not-placed", "timeout", ...: the word for `outcome` in documents.
+std::string_view OutcomeWord(ExitCode outcome);
+
+}  // namespace pando::ctl

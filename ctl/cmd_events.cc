@@ -1,0 +1,64 @@
+// ctl events [-f]: what happened, and why.
+#include <memory>
+
+#include "absl/strings/str_format.h"
+#include "ctl/command.h"
+#include "ctl/format.h"
+#include "ctl/json.h"
+
+namespace pando::ctl {
+
+namespace {
+
+struct Args {
+  std::string app;
+  bool follow = false;
+  uint32_t tail = 100;
+};
+
+Color KindColor(const std::string& kind) {
+  for (const char* bad : {"lost", "fail", "exited", "frozen", "unhealthy", "refused"}) {
+    if (kind.find(bad) != std::string::npos) return Color::kRed;
+  }
+  return Color::kNone;
+}
+
+// Columns of a fixed width: a stream cannot know the widest cell to come.
+void PrintEvent(Context& context, const v1::Event& event) {
+  const Options& options = context.options();
+  if (IsDocument(options.format)) {
+    return PrintDocumentOfSeries(context.out(), options.format, ToJson(event));
+  }
+  const std::string& subject = event.instance().empty() ? event.app() : event.instance();
+  std::string line = absl::StrFormat(
+      "%s  %s  %-12s  %-10s  %s", FormatDateTime(event.time_unix_ms(), context.terminal().zone),
+      Paint(absl::StrFormat("%-20s", event.kind()), KindColor(event.kind()), options.color),
+      subject.empty() ? "-" : subject, event.node().empty() ? "-" : event.node(), event.message());
+  line.erase(line.find_last_not_of(' ') + 1);
+  context.out() << line << "\n" << std::flush;
+}
+
+ExitCode Events(Context& context, const Args& args) {
+  v1::EventsRequest request;
+  request.set_app(args.app);
+  request.set_follow(args.follow);
+  request.set_tail(args.tail);
+  const absl::Status status =
+      context.client().Events(request, [&](const v1::Event& event) { PrintEvent(context, event); });
+  return status.ok() ? ExitCode::kOk : context.Fail(status);
+}
+
+}  // namespace
+
+void AddEventsCommand(CommandLine& line) {
+  auto args = std::make_shared<Args>();
+  CLI::App& command = line.Add("events", "What happened to the cluster or one app, oldest first",
+                               [args](Context& context) { return Events(context, *args); });
+  command.add_option("APP", args->app, "Only this app")->type_name("");
+  command.add_flag("-f,--follow", args->follow, "Go on with new events");
+  command.add_option("--tail", args->tail, "Events of the past; 0 for all that are kept")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace pando::ctl

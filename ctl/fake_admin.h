@@ -1,0 +1,203 @@
+// A controller that says what a test tells it to: an Admin service in this process, on a free port
+// of loopback. Thread-safe.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "pando/v1/admin.grpc.pb.h"
+
+namespace pando::ctl {
+
+class FakeAdmin final : public v1::Admin::Service {
+ public:
+  // Port 0 takes a free one.
+  explicit FakeAdmin(int port = 0) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeAdmin() override { StopServer(); }
+
+  int port() const { return port_; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+
+  // As a controller that dies: streams break.
+  void StopServer() {
+    if (server_ == nullptr) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Wait();
+    server_.reset();
+  }
+
+  // -- the script --
+  void FailAll(grpc::Status status) {
+    absl::MutexLock lock(&mutex_);
+    failure_ = std::move(status);
+  }
+  void AnswerApply(const v1::ApplyResponse& response) {
+    absl::MutexLock lock(&mutex_);
+    apply_ = response;
+  }
+  void AnswerChange(const v1::ChangeResponse& response) {
+    absl::MutexLock lock(&mutex_);
+    change_ = response;
+  }
+  // What GetCluster says, and what WatchCluster says one after another; the last one stays.
+  void ShowViews(std::vector<v1::ClusterView> views) {
+    absl::MutexLock lock(&mutex_);
+    views_ = std::move(views);
+  }
+  void SayEvents(std::vector<v1::Event> events) {
+    absl::MutexLock lock(&mutex_);
+    events_ = std::move(events);
+  }
+  void SayLogs(std::vector<v1::LogEntry> logs) {
+    absl::MutexLock lock(&mutex_);
+    logs_ = std::move(logs);
+  }
+
+  // What was asked, one line per call: "Scale app: \"web\" replicas: 8".
+  std::vector<std::string> calls() {
+    absl::MutexLock lock(&mutex_);
+    return calls_;
+  }
+  void AwaitCall(const std::string& start) {
+    absl::MutexLock lock(&mutex_);
+    const auto called = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      for (const std::string& call : calls_) {
+        if (call.rfind(start, 0) == 0) return true;
+      }
+      return false;
+    };
+    mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Seconds(20));
+  }
+
+ private:
+  using Context = grpc::ServerContext;
+
+  template <class Request>
+  grpc::Status Note(const char* method, const Request& request) {
+    absl::MutexLock lock(&mutex_);
+    std::string call = absl::StrCat(method, " ", request.ShortDebugString());
+    while (call.back() == ' ') call.pop_back();
+    calls_.push_back(std::move(call));
+    return failure_;
+  }
+  template <class Request>
+  grpc::Status Change(const char* method, const Request& request, v1::ChangeResponse* response) {
+    if (grpc::Status status = Note(method, request); !status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    *response = change_;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Apply(Context*, const v1::ApplyRequest* request,
+                     v1::ApplyResponse* response) override {
+    if (grpc::Status status = Note("Apply", *request); !status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    *response = apply_;
+    return grpc::Status::OK;
+  }
+  grpc::Status Scale(Context*, const v1::ScaleRequest* request,
+                     v1::ChangeResponse* response) override {
+    return Change("Scale", *request, response);
+  }
+  grpc::Status Stop(Context*, const v1::AppRequest* request,
+                    v1::ChangeResponse* response) override {
+    return Change("Stop", *request, response);
+  }
+  grpc::Status Start(Context*, const v1::AppRequest* request,
+                     v1::ChangeResponse* response) override {
+    return Change("Start", *request, response);
+  }
+  grpc::Status Restart(Context*, const v1::AppRequest* request,
+                       v1::ChangeResponse* response) override {
+    return Change("Restart", *request, response);
+  }
+  grpc::Status Remove(Context*, const v1::AppRequest* request,
+                      v1::ChangeResponse* response) override {
+    return Change("Remove", *request, response);
+  }
+  grpc::Status Cordon(Context*, const v1::CordonRequest* request, v1::CordonResponse*) override {
+    return Note("Cordon", *request);
+  }
+  grpc::Status Unfreeze(Context*, const v1::UnfreezeRequest* request,
+                        v1::UnfreezeResponse*) override {
+    return Note("Unfreeze", *request);
+  }
+  grpc::Status GetCluster(Context*, const v1::ClusterRequest* request,
+                          v1::ClusterView* response) override {
+    if (grpc::Status status = Note("GetCluster", *request); !status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    if (!views_.empty()) *response = views_.back();
+    return grpc::Status::OK;
+  }
+  grpc::Status WatchCluster(Context* context, const v1::ClusterRequest* request,
+                            grpc::ServerWriter<v1::ClusterView>* writer) override {
+    if (grpc::Status status = Note("WatchCluster", *request); !status.ok()) return status;
+    std::vector<v1::ClusterView> views;
+    {
+      absl::MutexLock lock(&mutex_);
+      views = views_;
+    }
+    for (const v1::ClusterView& view : views) writer->Write(view);
+    absl::MutexLock lock(&mutex_);
+    while (!stopping_ && !context->IsCancelled()) {
+      // Cancellation has no callback in the synchronous API.
+      mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Milliseconds(10));
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status Events(Context*, const v1::EventsRequest* request,
+                      grpc::ServerWriter<v1::Event>* writer) override {
+    if (grpc::Status status = Note("Events", *request); !status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    for (const v1::Event& event : events_) writer->Write(event);
+    return grpc::Status::OK;
+  }
+  grpc::Status Logs(Context*, const v1::LogsRequest* request,
+                    grpc::ServerWriter<v1::LogEntry>* writer) override {
+    if (grpc::Status status = Note("Logs", *request); !status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    for (const v1::LogEntry& entry : logs_) writer->Write(entry);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetSpec(Context*, const v1::AppRequest* request,
+                       v1::SpecResponse* response) override {
+    response->set_yaml("name: web\ncommand: [node, server.js]\n");
+    return Note("GetSpec", *request);
+  }
+  grpc::Status Version(Context*, const v1::VersionRequest* request,
+                       v1::VersionResponse* response) override {
+    response->set_version("9.9.9");
+    response->set_cluster_id("c1");
+    return Note("Version", *request);
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
+  v1::ApplyResponse apply_ ABSL_GUARDED_BY(mutex_);
+  v1::ChangeResponse change_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::ClusterView> views_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::Event> events_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::LogEntry> logs_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace pando::ctl

@@ -1,0 +1,456 @@
+// Whole commands against a scripted controller.
+#include "ctl/run.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include "ctl/fake_admin.h"
+
+namespace pando::ctl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+template <class Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
+  return message;
+}
+
+struct Output {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+struct Setting {
+  std::string controller;
+  std::string in;
+  bool is_terminal = false;
+};
+
+Output Ctl(const Setting& setting, const std::vector<std::string>& args) {
+  std::istringstream in(setting.in);
+  std::ostringstream out;
+  std::ostringstream err;
+  Terminal terminal{in, out, err};
+  terminal.in_is_terminal = setting.is_terminal;
+  terminal.out_is_terminal = setting.is_terminal;
+  terminal.err_is_terminal = setting.is_terminal;
+  terminal.env["PANDO_CONTROLLER"] = setting.controller;
+  const int code = RunCtl(args, terminal);
+  return {code, out.str(), err.str()};
+}
+
+// A directory of its own for a test's files.
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = testing::TempDir() + "/ctl-XXXXXX";
+    path_ = mkdtemp(name.data());
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  std::string Write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return (path_ / name).string();
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+class RunTest : public testing::Test {
+ protected:
+  Output Run(const std::vector<std::string>& args) {
+    return Ctl({admin_.address(), "", false}, args);
+  }
+  // web as it is at a generation, with more fields.
+  static v1::ClusterView View(const std::string& fields, uint64_t generation = 7) {
+    auto view = Parse<v1::ClusterView>(
+        "apps { name: 'web' revision: 3 replicas: 8 proxies_live: 2 " + fields + " }");
+    view.mutable_apps(0)->set_generation(generation);
+    return view;
+  }
+  static v1::ClusterView Settled() {
+    return View("placed: 8 ready: 8 available: 8 proxies_acked: 2 settled: true rollout: COMPLETE");
+  }
+  void AcceptScale() {
+    admin_.AnswerChange(Parse<v1::ChangeResponse>(
+        "app: 'web' old_replicas: 2 replicas: 8 revision: 3 generation: 7"));
+  }
+
+  FakeAdmin admin_;
+};
+
+TEST_F(RunTest, ScaleWaitsUntilEveryProxyHasIt) {
+  AcceptScale();
+  admin_.ShowViews({View("settled: true", 6), View("placed: 8 ready: 3"), Settled()});
+  const Output output = Run({"scale", "web", "--replicas", "8"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_TRUE(std::regex_match(
+      output.out, std::regex("web 2 -> 8  placed 8/8  ready 8/8  in rotation on 2/2 proxies  "
+                             "[0-9.]+ s\n")))
+      << output.out;
+  EXPECT_THAT(admin_.calls(),
+              ElementsAre("Scale app: \"web\" replicas: 8", "WatchCluster app: \"web\""));
+}
+
+TEST_F(RunTest, ScaleTakesRelativeNumbersAndGlobalOptionsAnywhere) {
+  AcceptScale();
+  for (const auto& args : std::vector<std::vector<std::string>>{{"--detach", "scale", "web", "-1"},
+                                                                {"scale", "web", "-1", "--detach"},
+                                                                {"scale", "--detach", "web=-1"}}) {
+    const Output output = Run(args);
+    EXPECT_EQ(output.code, 0) << output.err;
+    EXPECT_EQ(output.out, "web 2 -> 8  accepted\n");
+    EXPECT_EQ(admin_.calls().back(), "Scale app: \"web\" delta: -1 relative: true");
+  }
+}
+
+TEST_F(RunTest, ScaleInMachineReadableForm) {
+  AcceptScale();
+  admin_.ShowViews({Settled()});
+  const Output json = Run({"scale", "web=8", "-o", "json"});
+  EXPECT_EQ(json.code, 0) << json.err;
+  EXPECT_THAT(json.out, StartsWith("{\n  \"changes\": [\n    {\n      \"app\": \"web\",\n"));
+  EXPECT_THAT(json.out, HasSubstr("\"outcome\": \"ok\""));
+  EXPECT_THAT(json.out, HasSubstr("\"settled\": true"));
+  const Output yaml = Run({"-o", "yaml", "scale", "web=8", "--detach"});
+  EXPECT_EQ(yaml.out,
+            "changes:\n  - app: web\n    old_replicas: 2\n    replicas: 8\n    revision: 3\n"
+            "    generation: 7\n    outcome: accepted\n    seconds: 0.000\n"
+            "    message: \"web 2 -> 8  accepted\"\n    status: ~\n");
+}
+
+TEST_F(RunTest, FailedRolloutIsCodeFour) {
+  AcceptScale();
+  admin_.ShowViews({View("placed: 8 rollout: FAILED failure: 'web.1: exited with code 1'")});
+  const Output output = Run({"scale", "web=8"});
+  EXPECT_EQ(output.code, 4);
+  EXPECT_EQ(output.out, "");
+  EXPECT_EQ(output.err, "ctl: web: the rollout of r3 failed: web.1: exited with code 1\n");
+}
+
+TEST_F(RunTest, NotFullyPlacedIsCodeFive) {
+  AcceptScale();
+  admin_.ShowViews({View("placed: 6 ready: 6 available: 6 pending_reason: 'no node has room'")});
+  const Output output = Run({"scale", "web=8", "-q"});
+  EXPECT_EQ(output.code, 5);
+  EXPECT_EQ(output.err, "ctl: web: only 6 of 8 can be placed: no node has room\n");
+}
+
+TEST_F(RunTest, TimeoutIsCodeSix) {
+  AcceptScale();
+  admin_.ShowViews({View("placed: 8 ready: 3")});
+  const Output output = Run({"scale", "web=8", "--timeout", "300ms"});
+  EXPECT_EQ(output.code, 6);
+  EXPECT_THAT(output.err, HasSubstr("ctl: web: not done after 0.3 s: placed 8/8  ready 3/8"));
+}
+
+TEST_F(RunTest, AnswersOfTheControllerHaveTheirCodes) {
+  struct Case {
+    grpc::StatusCode status;
+    int code;
+  };
+  const Case cases[] = {
+      {grpc::StatusCode::INVALID_ARGUMENT, 1},  {grpc::StatusCode::FAILED_PRECONDITION, 1},
+      {grpc::StatusCode::ABORTED, 7},           {grpc::StatusCode::NOT_FOUND, 8},
+      {grpc::StatusCode::PERMISSION_DENIED, 9}, {grpc::StatusCode::UNAUTHENTICATED, 9},
+      {grpc::StatusCode::UNAVAILABLE, 10}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.code);
+    admin_.FailAll(grpc::Status(c.status, "no such app: web"));
+    const Output output = Run({"stop", "web"});
+    EXPECT_EQ(output.code, c.code);
+    EXPECT_EQ(output.err, "ctl: no such app: web\n");
+  }
+}
+
+TEST_F(RunTest, UnreachableControllerIsCodeTen) {
+  const std::string address = admin_.address();
+  admin_.StopServer();
+  for (const char* command : {"status", "stop", "events", "logs", "version"}) {
+    SCOPED_TRACE(command);
+    const Output output = Run({command});
+    EXPECT_EQ(output.code, 10);
+    EXPECT_EQ(output.err, "ctl: cannot reach the controller at " + address +
+                              " (is pando-controller running? choose another with --controller "
+                              "or PANDO_CONTROLLER)\n");
+  }
+  EXPECT_EQ(Run({"status", "--watch"}).code, 10);
+  EXPECT_EQ(Run({"__complete", "apps"}).err, "");
+}
+
+TEST_F(RunTest, WaitsForAControllerThatRestarts) {
+  AcceptScale();
+  admin_.ShowViews({View("placed: 8 ready: 3")});
+  Output output{};
+  std::thread command([&] { output = Run({"scale", "web=8", "--timeout", "60s"}); });
+  admin_.AwaitCall("WatchCluster");
+  const int port = admin_.port();
+  admin_.StopServer();
+  FakeAdmin again(port);
+  again.ShowViews({Settled()});
+  command.join();
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("in rotation on 2/2 proxies"));
+  const std::string said = "ctl: the controller went away; the change stands, waiting";
+  const size_t first = output.err.find(said);
+  ASSERT_NE(first, std::string::npos) << output.err;
+  EXPECT_EQ(output.err.find(said, first + 1), std::string::npos) << output.err;
+}
+
+TEST_F(RunTest, WrongUsageIsCodeTwoAndOneLine) {
+  const std::vector<std::vector<std::string>> cases = {{"frobnicate"},
+                                                       {"scale", "web"},
+                                                       {"apply"},
+                                                       {"status", "--nope"},
+                                                       {"-o", "xml", "status"},
+                                                       {"status", "--timeout", "soon"},
+                                                       {"scale", "web=x"},
+                                                       {"cordon"},
+                                                       {"status", "--controller", "nowhere"},
+                                                       {"rm", "web"},
+                                                       {"completion", "tcsh"}};
+  for (const auto& args : cases) {
+    SCOPED_TRACE(testing::PrintToString(args));
+    const Output output = Run(args);
+    EXPECT_EQ(output.code, 2);
+    EXPECT_EQ(output.out, "");
+    EXPECT_THAT(output.err, StartsWith("ctl: "));
+    EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1) << output.err;
+  }
+  EXPECT_THAT(admin_.calls(), ElementsAre());
+  EXPECT_EQ(Run({}).code, 2);
+}
+
+TEST_F(RunTest, HelpListsCommandsAndExitCodes) {
+  const Output output = Run({"--help"});
+  EXPECT_EQ(output.code, 0);
+  for (const char* word : {"apply", "scale", "unfreeze", "completion", "Exit codes:",
+                           " 10  the controller cannot be reached", "--controller"}) {
+    EXPECT_THAT(output.out, HasSubstr(word));
+  }
+  EXPECT_THAT(output.out, testing::Not(HasSubstr("__complete")));
+  EXPECT_THAT(Run({"scale", "--help"}).out, HasSubstr("--replicas"));
+  EXPECT_THAT(Run({"--version"}).out, MatchesRegex("ctl [0-9.]+\n"));
+}
+
+TEST_F(RunTest, ApplySendsTheTextAndTellsWhatChanged) {
+  const TempDir dir;
+  const std::string file = dir.Write("app.yaml", "name: web\n");
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' old_revision: 2 revision: 3 replicas: 8 generation: 7 "
+      "replicas_source: 'kept: set by scale, spec says 4' } gateways: 'default'"));
+  admin_.ShowViews({Settled()});
+  const Output output = Run({"apply", "-f", file});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out,
+              StartsWith("web: r2 -> r3  replicas 8 (kept: set by scale, spec says 4)\n"
+                         "gateway default: changed\n"
+                         "web r2 -> r3  placed 8/8  ready 8/8  in rotation on 2/2 proxies  "));
+  EXPECT_EQ(admin_.calls().front(),
+            "Apply yaml: \"name: web\\n\" filename: \"" + file + "\" base_dir: \"" +
+                std::filesystem::current_path().string() + "\" file_dir: \"" + dir.path() + "\"");
+}
+
+TEST_F(RunTest, ApplyShowsSpecErrorsAsTheyAre) {
+  const TempDir dir;
+  const std::string file = dir.Write("app.yaml", "name: web\n");
+  const std::string lines =
+      "app.yaml:7: health.interval: \"1\" is not a duration\napp.yaml:9: replica: unknown key";
+  admin_.FailAll(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, lines));
+  const Output output = Run({"apply", "-f", file});
+  EXPECT_EQ(output.code, 1);
+  EXPECT_EQ(output.err, lines + "\n");
+}
+
+TEST_F(RunTest, ApplyChecksAllFilesBeforeTheFirstIsApplied) {
+  const TempDir dir;
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' revision: 3 replicas: 8 generation: 7 replicas_source: 'spec' }"));
+  const Output output =
+      Run({"apply", "--detach", "-f", dir.Write("a.yaml", "a"), "-f", dir.Write("b.yaml", "b")});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, StartsWith("web: new, r3  replicas 8\n"));
+  std::vector<bool> dry_runs;
+  for (const std::string& call : admin_.calls()) {
+    dry_runs.push_back(call.find("dry_run: true") != std::string::npos);
+  }
+  EXPECT_THAT(dry_runs, ElementsAre(true, true, false, false));
+}
+
+TEST_F(RunTest, ApplyDryRunChangesNothing) {
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' old_revision: 3 revision: 3 replicas: 8 replicas_source: 'spec' }"));
+  const Output output =
+      Ctl({admin_.address(), "name: web\n", false}, {"apply", "-f", "-", "--dry-run"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_EQ(output.out, "web: r3 unchanged  replicas 8\n");
+  ASSERT_EQ(admin_.calls().size(), 1u);
+  EXPECT_THAT(admin_.calls().front(), HasSubstr("filename: \"stdin\""));
+  EXPECT_THAT(admin_.calls().front(), HasSubstr("dry_run: true"));
+}
+
+TEST_F(RunTest, ApplyNamesAFileItCannotRead) {
+  const TempDir dir;
+  Output output = Run({"apply", "-f", dir.path() + "/none.yaml"});
+  EXPECT_EQ(output.code, 1);
+  EXPECT_EQ(output.err, "ctl: " + dir.path() + "/none.yaml: No such file or directory\n");
+  output = Run({"apply", "-f", dir.path()});
+  EXPECT_EQ(output.err, "ctl: " + dir.path() + ": is a directory\n");
+}
+
+TEST_F(RunTest, LifecycleCommandsWaitForTheirOwnGoals) {
+  AcceptScale();
+  admin_.ShowViews(
+      {View("stopped: true settled: true draining: 2"), View("stopped: true settled: true")});
+  EXPECT_THAT(Run({"stop", "web"}).out, StartsWith("web stopped  "));
+  admin_.ShowViews({Settled()});
+  EXPECT_THAT(Run({"start"}).out, StartsWith("web started  placed 8/8  ready 8/8  "));
+  EXPECT_THAT(Run({"restart", "web"}).out, StartsWith("web restarted as r3  placed 8/8  "));
+  admin_.ShowViews({Settled(), v1::ClusterView()});
+  const Output rm = Run({"rm", "web", "-y"});
+  EXPECT_EQ(rm.code, 0) << rm.err;
+  EXPECT_THAT(rm.out, StartsWith("web removed  "));
+}
+
+TEST_F(RunTest, RemoveAsksOnATerminal) {
+  AcceptScale();
+  admin_.ShowViews({Settled(), v1::ClusterView()});
+  const Output no = Ctl({admin_.address(), "n\n", true}, {"rm", "web"});
+  EXPECT_EQ(no.code, 1);
+  EXPECT_THAT(no.err, StartsWith("Remove web, its instances and its history? [y/N] "));
+  EXPECT_THAT(admin_.calls(), ElementsAre());
+  const Output yes = Ctl({admin_.address(), "y\n", true}, {"rm", "web"});
+  EXPECT_EQ(yes.code, 0) << yes.err;
+  EXPECT_EQ(admin_.calls().front(), "Remove app: \"web\"");
+}
+
+TEST_F(RunTest, RemoveNamesTheOnlyAppInItsQuestion) {
+  admin_.ShowViews({Settled()});
+  EXPECT_THAT(Ctl({admin_.address(), "\n", true}, {"rm"}).err, StartsWith("Remove web, "));
+  admin_.ShowViews({Parse<v1::ClusterView>("apps { name: 'a' } apps { name: 'b' }")});
+  const Output output = Ctl({admin_.address(), "y\n", true}, {"rm"});
+  EXPECT_EQ(output.err, "ctl: there are several apps; say which one\n");
+}
+
+TEST_F(RunTest, ProgressIsRedrawnInPlaceOnATerminal) {
+  AcceptScale();
+  admin_.ShowViews({View("placed: 8 ready: 3 available: 1"), Settled()});
+  const Output output = Ctl({admin_.address(), "", true}, {"scale", "web=8"});
+  EXPECT_EQ(output.code, 0);
+  EXPECT_EQ(output.err.find('\n'), std::string::npos) << output.err;
+  if (!output.err.empty()) EXPECT_THAT(output.err, testing::EndsWith("\r\x1b[2K"));
+}
+
+TEST_F(RunTest, ListsInAllFormats) {
+  admin_.ShowViews({Parse<v1::ClusterView>(
+      "instances { app: 'web' name: 'web.1' node: 'node-1' revision: 3 state: 'in-rotation' "
+      "address: '127.0.0.1:20000' started_unix_ms: 1000 } now_unix_ms: 61000")});
+  EXPECT_EQ(Run({"ps", "web"}).out,
+            "INSTANCE  NODE    REV  STATE        ADDRESS          RESTARTS  AGE  DETAIL\n"
+            "web.1     node-1  r3   in-rotation  127.0.0.1:20000  0         1m\n");
+  EXPECT_EQ(Run({"ps", "-o", "name"}).out, "web.1\n");
+  EXPECT_THAT(Run({"ps", "-o", "json"}).out, StartsWith("{\n  \"instances\": [\n    {\n"));
+  EXPECT_THAT(Run({"ps", "-o", "yaml"}).out, StartsWith("instances:\n  - app: web\n"));
+  EXPECT_EQ(admin_.calls().front(), "GetCluster app: \"web\"");
+}
+
+TEST_F(RunTest, LogsShowWhoSaidItAndWhen) {
+  admin_.SayLogs({Parse<v1::LogEntry>("instance: 'web.3' node: 'node-2' time_unix_ms: 36131204 "
+                                      "text: 'GET /cart 200'"),
+                  Parse<v1::LogEntry>("notice: 'node-1 does not answer'")});
+  const Output output = Run({"logs", "web", "--tail", "5"});
+  EXPECT_EQ(output.code, 0);
+  EXPECT_EQ(output.out, "web.3 node-2 10:02:11.204 GET /cart 200\n");
+  EXPECT_EQ(output.err, "ctl: node-1 does not answer\n");
+  EXPECT_EQ(admin_.calls().front(), "Logs target: \"web\" tail: 5");
+  const Output json = Run({"logs", "-o", "json"});
+  EXPECT_EQ(std::count(json.out.begin(), json.out.end(), '\n'), 2) << json.out;
+}
+
+TEST_F(RunTest, EventsTellWhatHappened) {
+  admin_.SayEvents({Parse<v1::Event>(
+      "sequence: 1 time_unix_ms: 36131204 kind: 'instance-exited' app: 'web' instance: 'web.3' "
+      "node: 'node-2' message: 'exited with code 1'")});
+  EXPECT_EQ(Run({"events", "web"}).out,
+            "1970-01-01 10:02:11.204  instance-exited       web.3         node-2      exited with "
+            "code 1\n");
+  EXPECT_EQ(admin_.calls().front(), "Events app: \"web\" tail: 100");
+}
+
+TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {
+  EXPECT_EQ(Run({"cordon", "node-2"}).out, "node-2 cordoned\n");
+  EXPECT_EQ(Run({"uncordon", "node-2"}).out, "node-2 uncordoned\n");
+  EXPECT_EQ(Run({"unfreeze"}).out, "cluster unfrozen\n");
+  EXPECT_THAT(admin_.calls(), ElementsAre("Cordon node: \"node-2\" cordoned: true",
+                                          "Cordon node: \"node-2\"", "Unfreeze"));
+}
+
+TEST_F(RunTest, SpecAndVersion) {
+  EXPECT_EQ(Run({"spec", "web"}).out, "name: web\ncommand: [node, server.js]\n");
+  const Output version = Run({"version"});
+  EXPECT_THAT(version.out, HasSubstr("controller  9.9.9 at " + admin_.address() + ", cluster c1"));
+}
+
+TEST_F(RunTest, CompletionScriptsAreValidAndComplete) {
+  const TempDir dir;
+  for (const std::string shell : {"bash", "zsh", "fish"}) {
+    SCOPED_TRACE(shell);
+    const Output script = Run({"completion", shell});
+    EXPECT_EQ(script.code, 0);
+    for (const char* word : {"unfreeze", "replicas", "ctl __complete apps"}) {
+      EXPECT_THAT(script.out, HasSubstr(word));
+    }
+    const std::string file = dir.Write("script." + shell, script.out);
+    if (std::system(("command -v " + shell + " > /dev/null").c_str()) != 0) continue;
+    EXPECT_EQ(std::system((shell + " -n " + file).c_str()), 0);
+  }
+}
+
+TEST_F(RunTest, BashCompletesCommandsFlagsAndNames) {
+  const TempDir dir;
+  const std::string script = dir.Write("ctl.bash", Run({"completion", "bash"}).out);
+  const auto complete = [&](const std::string& words, int at) {
+    const std::string file =
+        dir.Write("try.bash", "ctl() { echo web; }\nsource " + script + "\nCOMP_WORDS=(" + words +
+                                  ")\nCOMP_CWORD=" + std::to_string(at) +
+                                  "\n_ctl\necho \"${COMPREPLY[*]}\" > " + dir.path() + "/reply\n");
+    EXPECT_EQ(std::system(("bash " + file).c_str()), 0);
+    std::ifstream reply(dir.path() + "/reply");
+    std::string line;
+    std::getline(reply, line);
+    return line;
+  };
+  EXPECT_EQ(complete("ctl sc", 1), "scale");
+  EXPECT_EQ(complete("ctl -o json sc", 3), "scale");
+  EXPECT_EQ(complete("ctl scale w", 2), "web");
+  EXPECT_EQ(complete("ctl scale --rep", 2), "--replicas");
+  EXPECT_EQ(complete("ctl ps -o js", 3), "json");
+}
+
+TEST_F(RunTest, CompletesNamesOfTheCluster) {
+  admin_.ShowViews({Parse<v1::ClusterView>(
+      "apps { name: 'web' } apps { name: 'api' } instances { name: 'web.1' } "
+      "nodes { name: 'node-1' }")});
+  EXPECT_EQ(Run({"__complete", "apps"}).out, "api\nweb\n");
+  EXPECT_EQ(Run({"__complete", "targets"}).out, "api\nweb\nweb.1\n");
+  EXPECT_EQ(Run({"__complete", "nodes"}).out, "node-1\n");
+}
+
+}  // namespace
+}  // namespace pando::ctl
