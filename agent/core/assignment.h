@@ -1,0 +1,63 @@
+// What the node is ordered to run, as plain values. An assignment never changes: a new revision of
+// a slot comes as a new assignment.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/backoff.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+
+namespace pando::agent {
+
+struct ProbePolicy {
+  enum class Kind { kTcp, kHttp };
+  Kind kind = Kind::kTcp;
+  std::string path;  // HTTP only
+  Millis interval{1'000};
+  Millis timeout{500};
+  int healthy_threshold = 1;
+  int unhealthy_threshold = 3;
+  Millis startup{30'000};  // how long a start may take before it failed
+
+  bool operator==(const ProbePolicy&) const = default;
+};
+
+struct StopPolicy {
+  int signal = 15;
+  Millis grace{10'000};  // from the signal to SIGKILL
+
+  bool operator==(const StopPolicy&) const = default;
+};
+
+struct RestartPolicy {
+  BackoffPolicy backoff;
+  Millis reset_after{10'000};  // ready for so long, and the backoff starts anew
+};
+
+struct CommandLine {
+  std::vector<std::string> argv;
+  std::string dir;
+  std::map<std::string, std::string> env;
+};
+
+struct Assignment {
+  AssignmentId id;
+  AppId app;
+  uint32_t slot = 0;  // from 1
+  uint32_t revision = 0;
+  CommandLine command;
+  ProbePolicy probe;
+  StopPolicy stop;
+  RestartPolicy restart;
+};
+
+// "web.3"
+inline std::string InstanceName(const Assignment& assignment) {
+  return assignment.app.value + "." + std::to_string(assignment.slot);
+}
+
+}  // namespace pando::agent

@@ -1,0 +1,82 @@
+#include "agent/core/probe_state.h"
+
+#include <gtest/gtest.h>
+
+namespace pando::agent {
+namespace {
+
+using Change = ProbeState::Change;
+
+class ProbeStateTest : public testing::Test {
+ protected:
+  ProbeStateTest() {
+    policy_.interval = Millis{1'000};
+    policy_.healthy_threshold = 2;
+    policy_.unhealthy_threshold = 3;
+  }
+  // Runs the next probe with a result; time goes to when it is due.
+  Change Run(ProbeState& state, bool passed, double random = 0.5) {
+    now_ = *state.due();
+    state.Sent();
+    return state.OnResult(passed, now_, random);
+  }
+
+  Instant now_{std::chrono::hours{1}};
+  ProbePolicy policy_;
+};
+
+TEST_F(ProbeStateTest, IsNotDueWhileAProbeIsUnderWay) {
+  ProbeState state(policy_, true, now_);
+  EXPECT_TRUE(state.due().has_value());
+  state.Sent();
+  EXPECT_FALSE(state.due().has_value());
+  state.OnResult(false, now_, 0.5);
+  EXPECT_TRUE(state.due().has_value());
+}
+
+TEST_F(ProbeStateTest, ChangesAtItsThresholds) {
+  ProbeState state(policy_, true, now_);
+  EXPECT_EQ(Run(state, true), Change::kNone);
+  EXPECT_EQ(Run(state, false), Change::kNone);  // the count starts anew
+  EXPECT_EQ(Run(state, true), Change::kNone);
+  EXPECT_EQ(Run(state, true), Change::kPassed);
+  EXPECT_EQ(Run(state, true), Change::kNone);  // told once
+  EXPECT_EQ(Run(state, false), Change::kNone);
+  EXPECT_EQ(Run(state, false), Change::kNone);
+  EXPECT_EQ(Run(state, false), Change::kFailed);
+  EXPECT_EQ(Run(state, false), Change::kNone);
+  EXPECT_EQ(Run(state, true), Change::kNone);
+  EXPECT_EQ(Run(state, true), Change::kPassed);
+}
+
+TEST_F(ProbeStateTest, AStartThatTakesItsTimeIsNoFailure) {
+  ProbeState state(policy_, true, now_);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(Run(state, false), Change::kNone);
+}
+
+TEST_F(ProbeStateTest, LooksEvery50MsAtFirstAndAtTheIntervalInTheEnd) {
+  const Instant start = now_;
+  ProbeState state(policy_, true, now_);
+  Instant last = now_;
+  while (now_ - start < Millis{5'000}) {
+    Run(state, false);
+    EXPECT_LE(now_ - last, Millis{50});
+    last = now_;
+  }
+  for (int i = 0; i < 20; ++i) Run(state, false);
+  last = now_;
+  Run(state, false);
+  EXPECT_EQ(now_ - last, Millis{1'000});
+}
+
+TEST_F(ProbeStateTest, SpreadsProbesByATenthOfTheInterval) {
+  ProbeState state(policy_, false, now_);
+  EXPECT_EQ(state.due(), now_);
+  Run(state, true, 0.0);
+  EXPECT_EQ(*state.due() - now_, Millis{900});
+  Run(state, true, 1.0);
+  EXPECT_EQ(*state.due() - now_, Millis{1'100});
+}
+
+}  // namespace
+}  // namespace pando::agent

@@ -1,0 +1,64 @@
+// All instances of a node as one state machine: orders, process events, probe results and time in;
+// actions out. No clock, thread, process or socket: `now` and randomness are arguments, the same
+// calls give the same actions. Work grows with what changes, not with the number of instances.
+//
+// The caller carries out the actions in order, feeds back what they ask for, and calls Tick at
+// NextWake (later is fine, earlier does nothing).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "agent/core/assignment.h"
+#include "agent/core/instance.h"
+#include "common/base/ids.h"
+#include "common/base/time.h"
+
+namespace pando::agent {
+
+class Supervisor {
+ public:
+  // Draws a number in [0, 1).
+  using Random = std::function<double()>;
+  explicit Supervisor(Random random) : random_(std::move(random)) {}
+
+  // At the start of the agent, before SetOrders: an instance an earlier life left behind. It is
+  // kept running or started again if it is in the orders, else stopped.
+  void Adopt(Assignment assignment, const Remains& remains, Instant now);
+
+  // Everything the node has to run: starts what is missing, stops what is not in the list.
+  void SetOrders(std::vector<Assignment> wanted, Instant now, Actions& actions);
+  // Stops every process and starts none any more. Orders keep their meaning, nothing is Gone that
+  // is wanted.
+  void Halt(Instant now, Actions& actions);
+  // Events of an unknown assignment or an earlier incarnation change nothing.
+  void On(const AssignmentId& id, const InstanceEvent& event, Instant now, Actions& actions);
+  void Tick(Instant now, Actions& actions);
+  std::optional<Instant> NextWake() const;
+
+  const Assignment* Find(const AssignmentId& id) const;
+  std::vector<InstanceStatus> Statuses() const;
+  // Nothing runs.
+  bool idle() const;
+
+ private:
+  struct Entry {
+    Instance instance;
+    std::optional<Instant> wake;  // as in wakes_
+  };
+  using Entries = std::map<AssignmentId, Entry>;
+
+  // After every change of an instance: reports, deletes, keeps wakes_ right.
+  void Settle(Entries::iterator entry, Actions& actions);
+
+  Random random_;
+  Entries entries_;
+  std::set<std::pair<Instant, AssignmentId>> wakes_;
+  bool halted_ = false;
+};
+
+}  // namespace pando::agent

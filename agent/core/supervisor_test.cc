@@ -1,0 +1,321 @@
+#include "agent/core/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace pando::agent {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const AssignmentId kWeb1{"web.1-a"};
+
+Assignment Web(const AssignmentId& id = kWeb1) {
+  Assignment assignment;
+  assignment.id = id;
+  assignment.app = {"web"};
+  assignment.slot = 1;
+  assignment.revision = 7;
+  assignment.probe.startup = Millis{30'000};
+  assignment.restart = {{Millis{100}, Millis{30'000}}, Millis{10'000}};
+  return assignment;
+}
+
+class SupervisorTest : public testing::Test {
+ protected:
+  void SetOrders(std::vector<Assignment> wanted) {
+    actions_.clear();
+    supervisor_.SetOrders(std::move(wanted), now_, actions_);
+  }
+  void On(const InstanceEvent& event, const AssignmentId& id = kWeb1) {
+    actions_.clear();
+    supervisor_.On(id, event, now_, actions_);
+  }
+  void Advance(Millis by) {
+    now_ += by;
+    actions_.clear();
+    supervisor_.Tick(now_, actions_);
+  }
+  // The pause until the supervisor wants to be called.
+  Millis Wake() const {
+    const auto wake = supervisor_.NextWake();
+    return wake ? std::chrono::duration_cast<Millis>(*wake - now_) : Millis{-1};
+  }
+  template <class T>
+  std::vector<T> Of() const {
+    std::vector<T> found;
+    for (const Action& action : actions_) {
+      if (const T* one = std::get_if<T>(&action)) found.push_back(*one);
+    }
+    return found;
+  }
+  std::vector<Phase> ReportedPhases() const {
+    std::vector<Phase> phases;
+    for (const Report& report : Of<Report>()) phases.push_back(report.status.phase);
+    return phases;
+  }
+  InstanceStatus Status() const { return supervisor_.Statuses().at(0); }
+  void Start(uint32_t incarnation = 1) { On(Started{incarnation, 4711, 20001, 99}); }
+  void MakeReady(uint32_t incarnation = 1) {
+    Start(incarnation);
+    Advance(Millis{10});
+    ASSERT_EQ(Of<Probe>().size(), 1u);
+    On(ProbeResult{incarnation, true, ""});
+    ASSERT_EQ(Status().phase, Phase::kReady);
+  }
+  void Crash(uint32_t incarnation, int code = 1) {
+    On(Exited{incarnation, code, 0});
+    On(Ended{incarnation});
+  }
+
+  Instant now_{std::chrono::hours{1}};
+  Supervisor supervisor_{[] { return 1.0; }};  // backoff delays in full
+  Actions actions_;
+};
+
+TEST_F(SupervisorTest, StartsWhatIsMissingAndTellsWhenItIsReady) {
+  SetOrders({Web()});
+  EXPECT_THAT(actions_, ElementsAre(Action{Spawn{kWeb1, 1, 0}}));
+  Start();
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStarting));
+  EXPECT_EQ(Status().port, 20001);
+  EXPECT_EQ(Status().pid, 4711);
+  Advance(Millis{10});
+  EXPECT_THAT(actions_, ElementsAre(Action{Probe{kWeb1, 1, 20001, Web().probe}}));
+  On(ProbeResult{1, false, "refused"});
+  EXPECT_THAT(actions_, IsEmpty());
+  Advance(Wake());
+  On(ProbeResult{1, true, ""});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kReady));
+  EXPECT_EQ(Status().restarts, 0u);
+}
+
+TEST_F(SupervisorTest, EqualOrdersChangeNothing) {
+  SetOrders({Web()});
+  MakeReady();
+  SetOrders({Web()});
+  EXPECT_THAT(actions_, IsEmpty());
+}
+
+TEST_F(SupervisorTest, StopsWhatIsNotOrderedAndSaysGoneWhenNothingIsLeft) {
+  SetOrders({Web()});
+  MakeReady();
+  SetOrders({});
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStopping));
+  SetOrders({});
+  EXPECT_THAT(Of<Stop>(), IsEmpty());  // told once
+  On(Exited{1, 0, 15});
+  EXPECT_THAT(Of<Gone>(), IsEmpty());  // a grandchild may still run
+  On(Ended{1});
+  EXPECT_THAT(actions_, ElementsAre(Action{Gone{kWeb1}}));
+  EXPECT_TRUE(supervisor_.Statuses().empty());
+  EXPECT_EQ(supervisor_.NextWake(), std::nullopt);
+}
+
+TEST_F(SupervisorTest, AnExitIsToldAtOnceAndStartedAgainWhenNothingIsLeft) {
+  SetOrders({Web()});
+  MakeReady();
+  On(Exited{1, 3, 0});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kBackoff));
+  EXPECT_EQ(Status().detail, "exited with code 3");
+  EXPECT_EQ(Status().port, 0);
+  EXPECT_EQ(Status().pid, 0);
+  Advance(Millis{1'000});
+  EXPECT_THAT(actions_, IsEmpty());  // what it left behind still holds the port, perhaps
+  On(Ended{1});
+  Advance(Millis{0});
+  EXPECT_THAT(actions_, ElementsAre(Action{Spawn{kWeb1, 2, 20001}}));
+  MakeReady(2);
+  EXPECT_EQ(Status().restarts, 1u);
+  EXPECT_EQ(Status().detail, "");
+}
+
+TEST_F(SupervisorTest, BacksOffExponentiallyUntilItWasHealthyLongEnough) {
+  SetOrders({Web()});
+  uint32_t incarnation = 1;
+  for (int delay : {100, 200, 400, 800}) {
+    Start(incarnation);
+    Crash(incarnation);
+    EXPECT_EQ(Wake(), Millis{delay});
+    EXPECT_EQ(Status().failed_starts, incarnation);
+    Advance(Wake());
+    ++incarnation;
+  }
+  MakeReady(incarnation);
+  EXPECT_EQ(Status().failed_starts, 0u);
+  Advance(Millis{9'000});  // not long enough
+  Crash(incarnation);
+  EXPECT_EQ(Wake(), Millis{1'600});
+  Advance(Wake());
+  MakeReady(++incarnation);
+  Advance(Millis{10'000});
+  Crash(incarnation);
+  EXPECT_EQ(Wake(), Millis{100});
+}
+
+TEST_F(SupervisorTest, AStartThatIsNotReadyInTimeIsStoppedAndTriedAgain) {
+  SetOrders({Web()});
+  Start();
+  Advance(Millis{10});
+  On(ProbeResult{1, false, "connection refused"});
+  Advance(Millis{30'000});
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
+  EXPECT_EQ(Status().detail, "not ready within 30 s: connection refused");
+  On(Exited{1, 0, 15});
+  EXPECT_EQ(Status().phase, Phase::kBackoff);
+  EXPECT_EQ(Status().failed_starts, 1u);
+  EXPECT_EQ(Status().detail, "not ready within 30 s: connection refused");
+  On(Ended{1});
+  Advance(Wake());
+  EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 2, 20001}));
+}
+
+TEST_F(SupervisorTest, WhatCannotBeStartedIsFailedAndTriedAgainWithBackoff) {
+  SetOrders({Web()});
+  On(CannotStart{1, "no such file: /app/serve"});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kFailed));
+  EXPECT_EQ(Status().detail, "no such file: /app/serve");
+  EXPECT_EQ(Wake(), Millis{100});
+  Advance(Wake());
+  On(CannotStart{2, "no such file: /app/serve"});
+  EXPECT_EQ(Status().failed_starts, 2u);
+  EXPECT_EQ(Wake(), Millis{200});
+  SetOrders({});
+  EXPECT_THAT(actions_, ElementsAre(Action{Gone{kWeb1}}));  // at once: nothing runs
+}
+
+TEST_F(SupervisorTest, IsStoppedAsSoonAsItIsStartedWhenOrderedAwayMeanwhile) {
+  SetOrders({Web()});
+  SetOrders({});
+  EXPECT_THAT(actions_, IsEmpty());
+  Start();
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
+  Crash(1);
+  EXPECT_THAT(Of<Gone>(), ElementsAre(Gone{kWeb1}));
+}
+
+TEST_F(SupervisorTest, OrderedBackWhileItStopsItComesBackAfterwards) {
+  struct Case {
+    std::string name;
+    bool before_exit;
+  };
+  for (const Case& c : {Case{"before its exit", true}, Case{"after its exit", false}}) {
+    SCOPED_TRACE(c.name);
+    supervisor_ = Supervisor([] { return 1.0; });
+    SetOrders({Web()});
+    MakeReady();
+    SetOrders({});
+    if (c.before_exit) SetOrders({Web()});
+    On(Exited{1, 0, 15});
+    if (!c.before_exit) SetOrders({Web()});
+    On(Ended{1});
+    Advance(std::max(Wake(), Millis{0}));
+    EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 2, 20001}));
+    MakeReady(2);
+  }
+}
+
+TEST_F(SupervisorTest, AKilledShimCountsAsAnExit) {
+  SetOrders({Web()});
+  MakeReady();
+  On(Ended{1});
+  EXPECT_EQ(Status().phase, Phase::kBackoff);
+  EXPECT_EQ(Status().detail, "its shim was killed, and the app with it");
+}
+
+TEST_F(SupervisorTest, EventsOfEarlierIncarnationsChangeNothing) {
+  SetOrders({Web()});
+  MakeReady();
+  Crash(1);
+  Advance(Wake());
+  Start(2);
+  for (const InstanceEvent& stale :
+       {InstanceEvent{Exited{1, 1, 0}}, InstanceEvent{Ended{1}}, InstanceEvent{CannotStart{1, "x"}},
+        InstanceEvent{ProbeResult{1, true, ""}}}) {
+    On(stale);
+    EXPECT_THAT(actions_, IsEmpty());
+    EXPECT_EQ(Status().phase, Phase::kStarting);
+  }
+  On(Started{2, 1, 1, 1}, AssignmentId{"unknown"});
+  EXPECT_THAT(actions_, IsEmpty());
+}
+
+TEST_F(SupervisorTest, BecomesUnhealthyAndReadyAgain) {
+  SetOrders({Web()});
+  MakeReady();
+  for (int i = 0; i < 3; ++i) {
+    Advance(Millis{1'100});
+    On(ProbeResult{1, false, "HTTP status 500"});
+  }
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kUnhealthy));
+  EXPECT_EQ(Status().detail, "probe failed: HTTP status 500");
+  Advance(Millis{1'100});
+  On(ProbeResult{1, true, ""});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kReady));
+  EXPECT_EQ(Status().detail, "");
+}
+
+TEST_F(SupervisorTest, AdoptsWhatRunsWithTheHealthItHad) {
+  struct Case {
+    Phase remembered;
+    Phase want;
+  };
+  for (const Case& c :
+       {Case{Phase::kReady, Phase::kReady}, Case{Phase::kUnhealthy, Phase::kUnhealthy},
+        Case{Phase::kStarting, Phase::kStarting}, Case{Phase::kStopping, Phase::kStarting}}) {
+    SCOPED_TRACE(std::string(PhaseName(c.remembered)));
+    supervisor_ = Supervisor([] { return 1.0; });
+    supervisor_.Adopt(Web(), {3, c.remembered, 0, 20001, 99, 4711, ""}, now_);
+    SetOrders({Web()});
+    EXPECT_THAT(Of<Spawn>(), IsEmpty());
+    EXPECT_THAT(ReportedPhases(), ElementsAre(c.want));
+    EXPECT_EQ(Status().incarnation, 3u);
+    EXPECT_EQ(Status().port, 20001);
+  }
+}
+
+TEST_F(SupervisorTest, StopsAdoptedInstancesNobodyOrders) {
+  supervisor_.Adopt(Web(), {3, Phase::kReady, 0, 20001, 99, 4711, ""}, now_);
+  SetOrders({});
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 3, Web().stop}));
+  Crash(3);
+  EXPECT_THAT(Of<Gone>(), ElementsAre(Gone{kWeb1}));
+}
+
+TEST_F(SupervisorTest, StartsAdoptedInstancesThatEndedMeanwhile) {
+  supervisor_.Adopt(Web(), {3, Phase::kReady, 1, 20001, 99, 0, "exited with code 9"}, now_);
+  SetOrders({Web()});
+  EXPECT_EQ(Status().phase, Phase::kBackoff);
+  EXPECT_EQ(Status().detail, "exited with code 9");
+  Advance(Wake());
+  EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 4, 20001}));
+}
+
+TEST_F(SupervisorTest, HaltStopsEverythingAndStartsNothing) {
+  const AssignmentId other{"web.2-b"};
+  SetOrders({Web(), Web(other)});
+  MakeReady();
+  On(CannotStart{1, "no"}, other);
+  actions_.clear();
+  supervisor_.Halt(now_, actions_);
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
+  EXPECT_FALSE(supervisor_.idle());
+  Crash(1);
+  EXPECT_TRUE(supervisor_.idle());
+  Advance(Millis{60'000});
+  EXPECT_THAT(actions_, IsEmpty());
+  EXPECT_EQ(supervisor_.Statuses().size(), 2u);
+}
+
+TEST(DescribeExitTest, NamesSignals) {
+  EXPECT_EQ(DescribeExit(1, 0), "exited with code 1");
+  EXPECT_EQ(DescribeExit(0, 9), "killed by signal 9 (SIGKILL)");
+  EXPECT_EQ(DescribeExit(0, 63), "killed by signal 63");
+}
+
+}  // namespace
+}  // namespace pando::agent

@@ -1,0 +1,132 @@
+#include "agent/shim/app_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace pando::shim {
+namespace {
+
+// Runs in the child: says why it could not become the app, and ends it.
+[[noreturn]] void Fail(int report_fd, const char* format, const char* what, const char* why) {
+  char text[480];
+  const int length = snprintf(text, sizeof(text), format, what, why);
+  const size_t size = length < 0 ? 0 : static_cast<size_t>(length);
+  ssize_t ignored = write(report_fd, text, size < sizeof(text) ? size : sizeof(text) - 1);
+  (void)ignored;
+  _exit(127);
+}
+
+[[noreturn]] void FailExec(int report_fd, const char* path, int error) {
+  struct stat info = {};
+  if (error == ENOENT && stat(path, &info) == 0) {
+    Fail(report_fd, "cannot run %s: its interpreter does not exist%s", path, "");
+  }
+  if (error == ENOENT || error == ENOTDIR) Fail(report_fd, "no such file: %s%s", path, "");
+  if (error == EACCES) Fail(report_fd, "not executable: %s%s", path, "");
+  if (error == ENOEXEC) {
+    Fail(report_fd, "cannot run %s: not a program (a script needs a #! line)%s", path, "");
+  }
+  Fail(report_fd, "cannot run %s: %s", path, strerror(error));
+}
+
+[[noreturn]] void ExecFromPath(int report_fd, char** argv) {
+  const char* list = getenv("PATH");
+  if (list == nullptr || *list == '\0') list = "/usr/local/bin:/usr/bin:/bin";
+  char found[4096] = "";
+  int found_error = 0;
+  for (const char* entry = list; entry != nullptr;) {
+    const char* const colon = strchr(entry, ':');
+    const int length = colon != nullptr ? static_cast<int>(colon - entry)  //
+                                        : static_cast<int>(strlen(entry));
+    char path[4096];
+    snprintf(path, sizeof(path), "%.*s/%s", length == 0 ? 1 : length, length == 0 ? "." : entry,
+             argv[0]);
+    execve(path, argv, environ);
+    // Goes on as a shell does, but remembers what was there and could not be run.
+    if (found_error == 0 && errno != ENOENT && errno != ENOTDIR) {
+      found_error = errno;
+      memcpy(found, path, sizeof(found));
+    }
+    entry = colon != nullptr ? colon + 1 : nullptr;
+  }
+  if (found_error != 0) FailExec(report_fd, found, found_error);
+  Fail(report_fd, "command not found: %s (PATH is %s)", argv[0], list);
+}
+
+[[noreturn]] void BecomeApp(const char* dir, char** argv, pid_t shim, int out, int err,
+                            int report_fd) {
+  setpgid(0, 0);
+  // A shim that is killed takes the app with it: nobody would watch it any more.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != shim) _exit(127);
+  for (int i = 1; i < NSIG; ++i) signal(i, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null_fd, STDIN_FILENO);
+  dup2(out, STDOUT_FILENO);
+  dup2(err, STDERR_FILENO);
+  if (*dir != '\0' && chdir(dir) != 0) {
+    if (errno == ENOENT) Fail(report_fd, "no such directory: %s%s", dir, "");
+    Fail(report_fd, "cannot enter directory %s: %s", dir, strerror(errno));
+  }
+  if (strchr(argv[0], '/') == nullptr) ExecFromPath(report_fd, argv);
+  execve(argv[0], argv, environ);
+  const int error = errno;
+  char path[4096];
+  snprintf(path, sizeof(path), "%s%s%s", argv[0][0] == '/' ? "" : dir,
+           argv[0][0] == '/' || *dir == '\0' ? "" : "/", argv[0]);
+  FailExec(report_fd, path, error);
+}
+
+}  // namespace
+
+void StartApp(const char* dir, char** argv, AppProcess& app) {
+  int out[2] = {-1, -1};
+  int err[2] = {-1, -1};
+  int report[2] = {-1, -1};
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
+    snprintf(app.error, sizeof(app.error), "cannot make a pipe: %s", strerror(errno));
+    return;  // the shim ends after this: descriptors need no closing
+  }
+  const pid_t shim = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) {
+    snprintf(app.error, sizeof(app.error), "cannot start a process: %s", strerror(errno));
+    return;
+  }
+  if (pid == 0) BecomeApp(dir, argv, shim, out[1], err[1], report[1]);
+  setpgid(pid, pid);  // whoever of both comes first
+  close(out[1]);
+  close(err[1]);
+  close(report[1]);
+  ssize_t size = 0;
+  do {
+    size = read(report[0], app.error, sizeof(app.error) - 1);  // ends when exec closes the pipe
+  } while (size < 0 && errno == EINTR);
+  close(report[0]);
+  if (size > 0) {
+    app.error[size] = '\0';
+    waitpid(pid, nullptr, 0);
+    return;
+  }
+  app.error[0] = '\0';
+  fcntl(out[0], F_SETFL, O_NONBLOCK);
+  fcntl(err[0], F_SETFL, O_NONBLOCK);
+  app.pid = pid;
+  app.stdout_fd = out[0];
+  app.stderr_fd = err[0];
+}
+
+}  // namespace pando::shim

@@ -1,0 +1,54 @@
+// pando-shim --incarnation N --port P --instance-dir D --app-dir A -- COMMAND [ARG]...
+//
+// Started by pando-agent, one per running instance; not for people. Its environment is the app's.
+// Descriptors 3, 4 and 5 are inherited: see protocol.h.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "agent/shim/protocol.h"
+#include "agent/shim/shim.h"
+
+namespace {
+
+// In static storage: it has no destructor to run and its buffers are no stack.
+alignas(pando::shim::Shim) char shim_storage[sizeof(pando::shim::Shim)];
+
+int Usage() {
+  fputs("pando-shim is started by pando-agent and is of no use by itself\n", stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  pando::shim::Launch launch;
+  const char* instance_dir = nullptr;
+  int i = 1;
+  for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
+    if (strcmp(argv[i], "--incarnation") == 0) {
+      launch.incarnation = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
+    } else if (strcmp(argv[i], "--port") == 0) {
+      launch.port = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
+    } else if (strcmp(argv[i], "--instance-dir") == 0) {
+      instance_dir = argv[i + 1];
+    } else if (strcmp(argv[i], "--app-dir") == 0) {
+      launch.app_dir = argv[i + 1];
+    } else {
+      return Usage();
+    }
+  }
+  if (instance_dir == nullptr || i + 1 >= argc) return Usage();
+  launch.argv = argv + i + 1;
+  for (int fd = pando::shim::kSessionFd; fd <= pando::shim::kLockFd; ++fd) {
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Usage();
+  }
+  setsid();
+  if (chdir(instance_dir) != 0) return Usage();
+  auto* shim = new (shim_storage) pando::shim::Shim(launch, pando::shim::kSessionFd);
+  return shim->Run();
+}
