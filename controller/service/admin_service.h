@@ -1,0 +1,69 @@
+// The operators' API (admin.proto). Unary calls are decided on the loop and answered when their
+// effects are durable; specs are parsed before, on gRPC's thread.
+#pragma once
+
+#include "absl/functional/any_invocable.h"
+#include "controller/service/agent_service.h"
+#include "controller/service/control_loop.h"
+#include "controller/service/loop_stream.h"
+#include "pando/v1/admin.grpc.pb.h"
+
+namespace pando::controller {
+
+class AdminService final : public v1::Admin::CallbackService {
+ public:
+  AdminService(ControlLoop& control, OpenStreams& streams, AgentService& agents)
+      : control_(control), streams_(streams), agents_(agents) {}
+
+  using Context = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+
+  Unary* Apply(Context* context, const v1::ApplyRequest* request,
+               v1::ApplyResponse* response) override;
+  Unary* Scale(Context* context, const v1::ScaleRequest* request,
+               v1::ChangeResponse* response) override;
+  Unary* Stop(Context* context, const v1::AppRequest* request,
+              v1::ChangeResponse* response) override;
+  Unary* Start(Context* context, const v1::AppRequest* request,
+               v1::ChangeResponse* response) override;
+  Unary* Restart(Context* context, const v1::AppRequest* request,
+                 v1::ChangeResponse* response) override;
+  Unary* Remove(Context* context, const v1::AppRequest* request,
+                v1::ChangeResponse* response) override;
+  Unary* Cordon(Context* context, const v1::CordonRequest* request,
+                v1::CordonResponse* response) override;
+  Unary* Unfreeze(Context* context, const v1::UnfreezeRequest* request,
+                  v1::UnfreezeResponse* response) override;
+  Unary* GetCluster(Context* context, const v1::ClusterRequest* request,
+                    v1::ClusterView* response) override;
+  Unary* GetSpec(Context* context, const v1::AppRequest* request,
+                 v1::SpecResponse* response) override;
+  Unary* Version(Context* context, const v1::VersionRequest* request,
+                 v1::VersionResponse* response) override;
+
+  grpc::ServerWriteReactor<v1::ClusterView>* WatchCluster(
+      Context* context, const v1::ClusterRequest* request) override;
+  grpc::ServerWriteReactor<v1::Event>* Events(Context* context,
+                                              const v1::EventsRequest* request) override;
+  grpc::ServerWriteReactor<v1::LogEntry>* Logs(Context* context,
+                                               const v1::LogsRequest* request) override;
+
+ private:
+  // `decide` runs on the loop. The call is answered with its verdict when everything decided up to
+  // then is durable.
+  using Change = absl::AnyInvocable<absl::Status(Cluster&, Instant, Effects&)>;
+  Unary* Decide(Context* context, Change decide);
+  // A change of one app, which may be left unnamed when there is only one.
+  using AppChange =
+      absl::AnyInvocable<absl::StatusOr<ChangeOutcome>(Cluster&, const AppId&, Instant, Effects&)>;
+  Unary* DecideApp(Context* context, const std::string& app, v1::ChangeResponse* response,
+                   AppChange decide);
+  // `read` runs on the loop.
+  Unary* Read(Context* context, absl::AnyInvocable<absl::Status()> read);
+
+  ControlLoop& control_;
+  OpenStreams& streams_;
+  AgentService& agents_;
+};
+
+}  // namespace pando::controller

@@ -1,0 +1,303 @@
+#include "controller/service/xds_translate.h"
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/status_macros.h"
+#include "common/runtime/digest.h"
+#include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+
+namespace pando::controller {
+namespace {
+
+namespace cluster = ::envoy::config::cluster::v3;
+namespace core = ::envoy::config::core::v3;
+namespace endpoint = ::envoy::config::endpoint::v3;
+namespace hcm = ::envoy::extensions::filters::network::http_connection_manager::v3;
+namespace listener = ::envoy::config::listener::v3;
+namespace route = ::envoy::config::route::v3;
+
+constexpr char kTypePrefix[] = "type.googleapis.com/";
+
+// Maps in a message have no order of their own: without this, equal messages could differ in bytes.
+std::string SerializeDeterministically(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+google::protobuf::Any Pack(const google::protobuf::Message& message) {
+  google::protobuf::Any any;
+  any.set_type_url(absl::StrCat(kTypePrefix, message.GetDescriptor()->full_name()));
+  any.set_value(SerializeDeterministically(message));
+  return any;
+}
+
+ResourceBody ToBody(const google::protobuf::Message& message, uint64_t generation = 0) {
+  ResourceBody body;
+  body.any_bytes = SerializeDeterministically(Pack(message));
+  body.version = ContentVersion(body.any_bytes);
+  body.generation = generation;
+  return body;
+}
+
+core::ConfigSource FromAds() {
+  core::ConfigSource source;
+  source.mutable_ads();
+  source.set_resource_api_version(core::V3);
+  return source;
+}
+
+core::Address ToAddress(const std::string& address, uint16_t port) {
+  core::Address result;
+  result.mutable_socket_address()->set_address(address);
+  result.mutable_socket_address()->set_port_value(port);
+  return result;
+}
+
+core::HealthStatus ToHealthStatus(Health health) {
+  switch (health) {
+    case Health::kHealthy:
+      return core::HEALTHY;
+    case Health::kDraining:
+      return core::DRAINING;
+    case Health::kSuspect:
+      return core::TIMEOUT;
+  }
+  return core::UNKNOWN;
+}
+
+cluster::Cluster::LbPolicy ToLbPolicy(LbPolicy policy) {
+  switch (policy) {
+    case LbPolicy::kLeastRequest:
+      return cluster::Cluster::LEAST_REQUEST;
+    case LbPolicy::kRoundRobin:
+      return cluster::Cluster::ROUND_ROBIN;
+    case LbPolicy::kRandom:
+      return cluster::Cluster::RANDOM;
+  }
+  return cluster::Cluster::ROUND_ROBIN;
+}
+
+cluster::Cluster ToCluster(const RoutingConfig::AppRoute& app) {
+  cluster::Cluster result;
+  result.set_name(app.app.value);
+  result.set_type(cluster::Cluster::EDS);
+  *result.mutable_eds_cluster_config()->mutable_eds_config() = FromAds();
+  result.mutable_connect_timeout()->set_seconds(1);
+  result.set_lb_policy(ToLbPolicy(app.lb_policy));
+  result.mutable_lrs_server()->mutable_self();
+  return result;
+}
+
+listener::Listener ToListener(const Gateway& gateway) {
+  hcm::HttpConnectionManager manager;
+  manager.set_stat_prefix(gateway.name);
+  *manager.mutable_rds()->mutable_config_source() = FromAds();
+  manager.mutable_rds()->set_route_config_name(gateway.name);
+  hcm::HttpFilter& router = *manager.add_http_filters();
+  router.set_name("envoy.filters.http.router");
+  *router.mutable_typed_config() = Pack(envoy::extensions::filters::http::router::v3::Router());
+
+  listener::Listener result;
+  result.set_name(gateway.name);
+  *result.mutable_address() = ToAddress(gateway.address, gateway.port);
+  listener::Filter& filter = *result.add_filter_chains()->add_filters();
+  filter.set_name("envoy.filters.network.http_connection_manager");
+  *filter.mutable_typed_config() = Pack(manager);
+  return result;
+}
+
+// "/api/" and "/api" are the same prefix; "/" is all.
+std::string NormalPath(const std::string& path) {
+  const auto stripped = absl::StripSuffix(path, "/");
+  return stripped.empty() ? "/" : std::string(stripped);
+}
+
+// Does everything `host` stands for also match the wildcard `domain`?
+bool Covers(const std::string& domain, const std::string& host) {
+  if (domain == "*") return true;
+  return absl::StartsWith(domain, "*") && absl::EndsWith(host, domain.substr(1));
+}
+
+// Longest prefix first, as the first match wins; equal ones by app, to be the same every time.
+std::vector<const RoutingConfig::AppRoute*> RoutesOf(const RoutingConfig& routing,
+                                                     const std::string& host) {
+  std::vector<const RoutingConfig::AppRoute*> routes;
+  for (const RoutingConfig::AppRoute& app : routing.routes) {
+    if (std::find(app.hosts.begin(), app.hosts.end(), host) != app.hosts.end()) {
+      routes.push_back(&app);
+    }
+  }
+  std::stable_sort(routes.begin(), routes.end(), [](const auto* a, const auto* b) {
+    return NormalPath(a->path).size() > NormalPath(b->path).size();
+  });
+  return routes;
+}
+
+void AddRoute(const RoutingConfig::AppRoute& app, route::VirtualHost& host,
+              std::set<std::string>& matched) {
+  const std::string path = NormalPath(app.path);
+  // Behind "/" or the same path nothing is ever reached.
+  if (matched.count("/") > 0 || !matched.insert(path).second) return;
+  route::Route& added = *host.add_routes();
+  added.set_name(app.app.value);
+  if (path == "/") {
+    added.mutable_match()->set_prefix(path);
+  } else {
+    added.mutable_match()->set_path_separated_prefix(path);
+  }
+  added.mutable_route()->set_cluster(app.app.value);
+}
+
+// A request sees only the most specific virtual host that matches its Host header. So that an app
+// on "*" is not hidden by another app's own host, a host carries the routes of the wildcards that
+// cover it, after its own.
+route::VirtualHost ToVirtualHost(const RoutingConfig& routing, const std::string& host,
+                                 const std::set<std::string>& hosts) {
+  route::VirtualHost result;
+  result.set_name(host);
+  result.add_domains(host);
+  std::vector<std::string> domains;
+  for (const std::string& domain : hosts) {
+    if (domain != host && Covers(domain, host)) domains.push_back(domain);
+  }
+  std::stable_sort(domains.begin(), domains.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  domains.insert(domains.begin(), host);
+  std::set<std::string> matched;
+  for (const std::string& domain : domains) {
+    for (const auto* app : RoutesOf(routing, domain)) AddRoute(*app, result, matched);
+  }
+  return result;
+}
+
+absl::Status Validate(const RoutingConfig& routing) {
+  for (const RoutingConfig::AppRoute& app : routing.routes) {
+    if (app.app.empty()) return absl::InvalidArgumentError("a route without an app");
+    if (!absl::StartsWith(app.path, "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("app ", app.app.value, ": path \"", app.path, "\" does not start with /"));
+    }
+    for (const std::string& host : app.hosts) {
+      if (host.empty() || host.find('*', 1) != std::string::npos) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("app ", app.app.value, ": host \"", host, "\" is not a domain"));
+      }
+    }
+  }
+  std::set<std::string> names;
+  for (const Gateway& gateway : routing.gateways) {
+    if (gateway.name.empty() || gateway.address.empty() || gateway.port == 0) {
+      return absl::InvalidArgumentError("a gateway without name, address or port");
+    }
+    if (!names.insert(gateway.name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("two gateways named ", gateway.name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string TypeUrl(ResourceType type) {
+  switch (type) {
+    case ResourceType::kCluster:
+      return absl::StrCat(kTypePrefix, "envoy.config.cluster.v3.Cluster");
+    case ResourceType::kEndpoints:
+      return absl::StrCat(kTypePrefix, "envoy.config.endpoint.v3.ClusterLoadAssignment");
+    case ResourceType::kListener:
+      return absl::StrCat(kTypePrefix, "envoy.config.listener.v3.Listener");
+    case ResourceType::kRoute:
+      return absl::StrCat(kTypePrefix, "envoy.config.route.v3.RouteConfiguration");
+  }
+  return "";
+}
+
+std::string ShortName(ResourceType type) {
+  switch (type) {
+    case ResourceType::kCluster:
+      return "cds";
+    case ResourceType::kEndpoints:
+      return "eds";
+    case ResourceType::kListener:
+      return "lds";
+    case ResourceType::kRoute:
+      return "rds";
+  }
+  return "";
+}
+
+bool ParseTypeUrl(const std::string& url, ResourceType* type) {
+  for (const ResourceType candidate : kResourceTypes) {
+    if (TypeUrl(candidate) != url) continue;
+    *type = candidate;
+    return true;
+  }
+  return false;
+}
+
+ResourceBody ToEndpointsResource(const UpstreamTable& table) {
+  endpoint::ClusterLoadAssignment result;
+  result.set_cluster_name(table.app.value);
+  if (!table.endpoints.empty()) {
+    endpoint::LocalityLbEndpoints& group = *result.add_endpoints();
+    group.mutable_locality();
+    group.mutable_load_balancing_weight()->set_value(1);
+    for (const Endpoint& from : table.endpoints) {
+      endpoint::LbEndpoint& added = *group.add_lb_endpoints();
+      *added.mutable_endpoint()->mutable_address() = ToAddress(from.address, from.port);
+      added.set_health_status(ToHealthStatus(from.health));
+      auto& fields =
+          *(*added.mutable_metadata()->mutable_filter_metadata())["pando"].mutable_fields();
+      fields["instance"].set_string_value(from.instance);
+      fields["assignment"].set_string_value(from.assignment.value);
+      fields["node"].set_string_value(from.node.value);
+      fields["revision"].set_number_value(from.revision);
+    }
+  }
+  return ToBody(result, table.generation);
+}
+
+absl::StatusOr<RoutingResources> ToRoutingResources(const RoutingConfig& routing) {
+  PANDO_RETURN_IF_ERROR(Validate(routing));
+  RoutingResources result;
+  std::set<std::string> hosts;
+  for (const RoutingConfig::AppRoute& app : routing.routes) {
+    result.clusters[app.app.value] = ToBody(ToCluster(app));
+    hosts.insert(app.hosts.begin(), app.hosts.end());
+  }
+  route::RouteConfiguration routes;
+  for (const std::string& host : hosts) {
+    *routes.add_virtual_hosts() = ToVirtualHost(routing, host, hosts);
+  }
+  routes.mutable_validate_clusters()->set_value(false);
+  routes.set_ignore_port_in_host_matching(true);
+  for (const Gateway& gateway : routing.gateways) {
+    result.listeners[gateway.name] = ToBody(ToListener(gateway));
+    routes.set_name(gateway.name);
+    result.routes[gateway.name] = ToBody(routes);
+  }
+  return result;
+}
+
+}  // namespace pando::controller

@@ -1,0 +1,275 @@
+#include "controller/service/xds_translate.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "envoy/config/route/v3/route.pb.h"
+
+namespace pando::controller {
+namespace {
+
+namespace route = ::envoy::config::route::v3;
+using ::testing::ElementsAre;
+
+std::string Text(const ResourceBody& body) {
+  google::protobuf::Any any;
+  EXPECT_TRUE(any.ParseFromString(body.any_bytes));
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetExpandAny(true);
+  std::string text;
+  EXPECT_TRUE(printer.PrintToString(any, &text));
+  return text;
+}
+
+RoutingConfig::AppRoute Route(const std::string& app, std::vector<std::string> hosts,
+                              const std::string& path) {
+  return {{app}, std::move(hosts), path, LbPolicy::kLeastRequest};
+}
+
+RoutingConfig Routing(std::vector<RoutingConfig::AppRoute> routes) {
+  return {std::move(routes), {Gateway{"default", "0.0.0.0", 8080}}};
+}
+
+// "host: path=app ..." per virtual host, in order.
+std::vector<std::string> VirtualHosts(const RoutingConfig& routing) {
+  const auto resources = ToRoutingResources(routing);
+  if (!resources.ok()) return {std::string(resources.status().message())};
+  google::protobuf::Any any;
+  any.ParseFromString(resources->routes.at("default").any_bytes);
+  route::RouteConfiguration config;
+  EXPECT_TRUE(any.UnpackTo(&config));
+  std::vector<std::string> lines;
+  for (const auto& host : config.virtual_hosts()) {
+    std::string line = host.domains(0) + ":";
+    for (const auto& each : host.routes()) {
+      const auto& match = each.match();
+      line += " " + (match.has_prefix() ? match.prefix() : match.path_separated_prefix()) + "=" +
+              each.route().cluster();
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+TEST(XdsTranslateTest, TableBecomesAClusterLoadAssignment) {
+  UpstreamTable table{{"web"}, 7, {}};
+  table.endpoints.push_back(
+      {{"web.1-aa"}, "web.1", {"node-1"}, 3, "10.0.0.4", 20001, Health::kHealthy});
+  table.endpoints.push_back(
+      {{"web.2-bb"}, "web.2", {"node-2"}, 2, "10.0.0.5", 20002, Health::kDraining});
+  table.endpoints.push_back(
+      {{"web.3-cc"}, "web.3", {"node-3"}, 3, "10.0.0.6", 20003, Health::kSuspect});
+  const ResourceBody body = ToEndpointsResource(table);
+  EXPECT_EQ(body.generation, 7u);
+  const std::string text = Text(body);
+  EXPECT_EQ(text.substr(0, text.find("    lb_endpoints {\n", text.find("lb_endpoints {") + 1)),
+            R"([type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment] {
+  cluster_name: "web"
+  endpoints {
+    locality {
+    }
+    lb_endpoints {
+      endpoint {
+        address {
+          socket_address {
+            address: "10.0.0.4"
+            port_value: 20001
+          }
+        }
+      }
+      health_status: HEALTHY
+      metadata {
+        filter_metadata {
+          key: "pando"
+          value {
+            fields {
+              key: "assignment"
+              value {
+                string_value: "web.1-aa"
+              }
+            }
+            fields {
+              key: "instance"
+              value {
+                string_value: "web.1"
+              }
+            }
+            fields {
+              key: "node"
+              value {
+                string_value: "node-1"
+              }
+            }
+            fields {
+              key: "revision"
+              value {
+                number_value: 3
+              }
+            }
+          }
+        }
+      }
+    }
+)");
+  EXPECT_THAT(text, ::testing::HasSubstr("health_status: DRAINING"));
+  EXPECT_THAT(text, ::testing::HasSubstr("health_status: TIMEOUT"));
+  EXPECT_THAT(text, ::testing::HasSubstr("load_balancing_weight {\n      value: 1\n"));
+}
+
+TEST(XdsTranslateTest, VersionDependsOnContentOnly) {
+  UpstreamTable table{{"web"}, 1, {}};
+  const ResourceBody empty = ToEndpointsResource(table);
+  table.generation = 2;
+  EXPECT_EQ(ToEndpointsResource(table).version, empty.version);
+  EXPECT_EQ(ToEndpointsResource(table).generation, 2u);
+  table.endpoints.push_back({{"a"}, "web.1", {"n"}, 1, "127.0.0.1", 20000, Health::kHealthy});
+  const ResourceBody one = ToEndpointsResource(table);
+  EXPECT_NE(one.version, empty.version);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ToEndpointsResource(table).any_bytes, one.any_bytes);
+}
+
+TEST(XdsTranslateTest, EmptyTableIsAnAssignmentWithoutEndpoints) {
+  EXPECT_EQ(Text(ToEndpointsResource({{"web"}, 1, {}})),
+            R"([type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment] {
+  cluster_name: "web"
+}
+)");
+}
+
+TEST(XdsTranslateTest, AppBecomesACluster) {
+  auto routing = Routing({Route("web", {"*"}, "/")});
+  routing.routes[0].lb_policy = LbPolicy::kRandom;
+  const auto resources = ToRoutingResources(routing);
+  ASSERT_TRUE(resources.ok());
+  EXPECT_EQ(Text(resources->clusters.at("web")),
+            R"([type.googleapis.com/envoy.config.cluster.v3.Cluster] {
+  name: "web"
+  type: EDS
+  eds_cluster_config {
+    eds_config {
+      ads {
+      }
+      resource_api_version: V3
+    }
+  }
+  connect_timeout {
+    seconds: 1
+  }
+  lb_policy: RANDOM
+  lrs_server {
+    self {
+    }
+  }
+}
+)");
+}
+
+TEST(XdsTranslateTest, GatewayBecomesAListenerAndItsRoutes) {
+  const auto resources = ToRoutingResources(Routing({Route("web", {"*"}, "/api/")}));
+  ASSERT_TRUE(resources.ok());
+  EXPECT_EQ(Text(resources->listeners.at("default")),
+            R"([type.googleapis.com/envoy.config.listener.v3.Listener] {
+  name: "default"
+  address {
+    socket_address {
+      address: "0.0.0.0"
+      port_value: 8080
+    }
+  }
+  filter_chains {
+    filters {
+      name: "envoy.filters.network.http_connection_manager"
+      typed_config {
+        [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {
+          stat_prefix: "default"
+          rds {
+            config_source {
+              ads {
+              }
+              resource_api_version: V3
+            }
+            route_config_name: "default"
+          }
+          http_filters {
+            name: "envoy.filters.http.router"
+            typed_config {
+              [type.googleapis.com/envoy.extensions.filters.http.router.v3.Router] {
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+)");
+  EXPECT_EQ(Text(resources->routes.at("default")),
+            R"([type.googleapis.com/envoy.config.route.v3.RouteConfiguration] {
+  name: "default"
+  virtual_hosts {
+    name: "*"
+    domains: "*"
+    routes {
+      match {
+        path_separated_prefix: "/api"
+      }
+      route {
+        cluster: "web"
+      }
+      name: "web"
+    }
+  }
+  validate_clusters {
+  }
+  ignore_port_in_host_matching: true
+}
+)");
+}
+
+TEST(XdsTranslateTest, LongestPrefixFirstWithinAHost) {
+  EXPECT_THAT(VirtualHosts(Routing({Route("api", {"*"}, "/api"), Route("deep", {"*"}, "/api/v2"),
+                                    Route("web", {"*"}, "/")})),
+              ElementsAre("*: /api/v2=deep /api=api /=web"));
+}
+
+TEST(XdsTranslateTest, AHostKeepsTheRoutesOfTheWildcardsThatCoverIt) {
+  EXPECT_THAT(VirtualHosts(Routing(
+                  {Route("all", {"*"}, "/"), Route("docs", {"a.example.com"}, "/docs"),
+                   Route("wild", {"*.example.com"}, "/x"), Route("other", {"b.org"}, "/")})),
+              ElementsAre("*: /=all", "*.example.com: /x=wild /=all",
+                          "a.example.com: /docs=docs /x=wild /=all", "b.org: /=other"));
+}
+
+TEST(XdsTranslateTest, UnreachableRoutesAreLeftOut) {
+  EXPECT_THAT(VirtualHosts(Routing({Route("a", {"*"}, "/"), Route("b", {"*"}, "/"),
+                                    Route("c", {"x.org"}, "/"), Route("d", {"*"}, "/d")})),
+              ElementsAre("*: /d=d /=a", "x.org: /=c"));
+}
+
+TEST(XdsTranslateTest, WhatAClientWouldRefuseIsAnError) {
+  EXPECT_THAT(VirtualHosts(Routing({Route("web", {"*"}, "")})),
+              ElementsAre("app web: path \"\" does not start with /"));
+  EXPECT_THAT(VirtualHosts(Routing({Route("web", {"a*b"}, "/")})),
+              ElementsAre("app web: host \"a*b\" is not a domain"));
+  auto twice = Routing({});
+  twice.gateways.push_back(twice.gateways.front());
+  EXPECT_THAT(VirtualHosts(twice), ElementsAre("two gateways named default"));
+}
+
+TEST(XdsTranslateTest, TypeUrlsRoundTrip) {
+  for (const ResourceType type : kResourceTypes) {
+    ResourceType parsed;
+    ASSERT_TRUE(ParseTypeUrl(TypeUrl(type), &parsed));
+    EXPECT_EQ(parsed, type);
+  }
+  ResourceType parsed;
+  EXPECT_FALSE(ParseTypeUrl("type.googleapis.com/envoy.extensions.Secret", &parsed));
+}
+
+}  // namespace
+}  // namespace pando::controller
