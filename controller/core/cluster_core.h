@@ -1,0 +1,237 @@
+// Inside of Cluster: the state and the glue between the pure pieces. Included by cluster*.cc only.
+//
+// A public call changes what it is about, marks the apps concerned as dirty, and ends with Finish:
+// dirty apps converge (app_convergence.cc), then everything collected goes to the caller's Effects.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "controller/core/cluster.h"
+#include "controller/core/deadlines.h"
+#include "controller/core/drain.h"
+#include "controller/core/node_lease.h"
+#include "controller/core/placement.h"
+#include "controller/core/reconcile.h"
+
+namespace pando::controller {
+
+struct InFlight {
+  uint64_t requests = 0;
+  bool draining = false;  // the proxy's own table has the endpoint draining
+};
+
+struct AssignmentEntry {
+  Assignment assignment;
+  std::optional<InstanceReport> report;  // absent: the agent did not say anything of it
+  std::optional<Endpoint> shown;         // as in the table last published
+  uint64_t healthy_since = 0;            // generation; when `shown` is healthy
+  uint64_t unpickable_since = 0;         // generation; when `shown` is absent or draining
+  bool in_rotation_told = false;
+  bool draining_told = false;
+  std::optional<Instant> drain_deadline;
+  std::map<ProxyId, InFlight> in_flight;
+};
+
+struct AppEntry {
+  App app;
+  std::map<uint32_t, Revision> revisions;
+  std::map<AssignmentId, AssignmentEntry> assignments;
+  UpstreamTable table;
+  bool published = false;
+  std::string pending_reason;       // why a slot has no place now
+  std::string pending_reason_told;  // as in the last event
+};
+
+struct NodeEntry {
+  NodeRecord record;
+  NodeHello hello;     // without instances; empty until heard
+  bool heard = false;  // said hello to this controller
+  bool connected = false;
+  NodeState state = NodeState::kUnknown;
+  Instant last_heard;
+  Instant suspect_since;
+  NodeUsage used;
+  std::set<AssignmentId> assignments;
+};
+
+struct ProxyEntry {
+  bool connected = false;
+  ProxyCapabilities capabilities;
+  std::map<AppId, uint64_t> acked;
+  std::optional<Instant> last_ack;
+  std::string nack;
+  uint64_t in_flight = 0;  // sum over assignments
+};
+
+class Cluster::Core {
+ public:
+  Core(ClusterPolicy policy, DurableState state, Random random, Instant now);
+
+  // ---- cluster_operators.cc ----
+  absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& requests,
+                                                  const std::vector<Gateway>& gateways,
+                                                  bool dry_run);
+  absl::StatusOr<ChangeOutcome> Scale(const AppId& id, uint32_t replicas);
+  absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& id, int32_t delta);
+  absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);
+  absl::StatusOr<ChangeOutcome> Restart(const AppId& id);
+  absl::StatusOr<ChangeOutcome> Remove(const AppId& id);
+  absl::Status SetCordoned(const NodeId& id, bool cordoned);
+
+  // ---- cluster_nodes.cc ----
+  absl::Status Unfreeze(Instant now);
+  absl::Status NodeConnected(const NodeHello& hello, Instant now);
+  void NodeDisconnected(const NodeId& id);
+  void NodeHeartbeat(const NodeId& id, Instant now);
+  void InstanceChanged(const NodeId& id, const InstanceReport& report, Instant now);
+  void InstanceGone(const NodeId& node, const AssignmentId& id, Instant now);
+
+  // ---- cluster_proxies.cc ----
+  void ProxyConnected(const ProxyId& id, const ProxyCapabilities& capabilities);
+  void ProxyDisconnected(const ProxyId& id, Instant now);
+  void ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation, Instant now);
+  void ProxyNacked(const ProxyId& id, const std::string& reason);
+  void ProxyInFlight(const ProxyId& id, const AssignmentId& assignment, uint64_t in_flight,
+                     bool draining);
+
+  // ---- cluster.cc ----
+  void Start();
+  void Tick(Instant now);
+  // Ends every call: lets dirty apps converge and hands over what has to be done.
+  void Finish(Instant now, Effects& effects);
+
+  // ---- cluster_views.cc ----
+  bool frozen() const { return frozen_; }
+  bool recovering() const;
+  std::vector<AppId> apps() const;
+  absl::StatusOr<AppStatus> GetApp(const AppId& id) const;
+  std::vector<InstanceStatus> GetInstances(const AppId& id) const;
+  std::vector<NodeStatus> GetNodes(Instant now) const;
+  std::vector<ProxyStatus> GetProxies(Instant now) const;
+  std::vector<Gateway> GetGateways() const;
+  const UpstreamTable* Table(const AppId& id) const;
+  const Revision* FindRevision(const AppId& id, uint32_t number) const;
+  NodeOrders OrdersFor(const NodeId& id) const;
+
+ private:
+  struct DeadlineKey {
+    enum Kind { kRecovery, kNode, kProxy, kDrain } kind;
+    std::string id;
+    auto operator<=>(const DeadlineKey&) const = default;
+  };
+  struct PlannedApp {
+    App app;
+    std::optional<Revision> revision;
+    ApplyOutcome outcome;
+    bool config_changed = false;
+    bool changed = false;
+  };
+
+  // ---- apps: app_convergence.cc ----
+  void Converge(AppEntry& entry, Instant now);
+  // Each returns whether it changed anything.
+  bool Publish(AppEntry& entry);
+  bool CarryOut(AppEntry& entry, Instant now);
+  bool AdvanceDrains(AppEntry& entry, Instant now);
+  void Tell(AppEntry& entry);  // events of what came of it
+  void CollectRevisions(AppEntry& entry);
+  // Part of its nodes is not in sight after a start: nothing is decided on half a picture.
+  bool IsHeld(const AppEntry& entry) const;
+  // Its first table would be empty only because its nodes have not been heard of yet.
+  bool HidesUnheard(const AppEntry& entry, const std::vector<Endpoint>& endpoints) const;
+  bool Place(AppEntry& entry, const Placing& placing, std::vector<PlacementNode>& nodes);
+  std::vector<PlacementNode> PlacementNodes(const AppEntry& entry) const;
+  std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
+  DrainInput ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const;
+  uint64_t AckedByAll(const AppId& id) const;
+  bool IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const;
+  bool IsServing(const AssignmentEntry& item) const;
+  uint32_t WantedReplicas(const App& app) const {
+    return app.stopped || app.removing ? 0 : app.replicas;
+  }
+  bool ShownSuspect(const NodeEntry& node) const {
+    return !frozen_ && (node.state == NodeState::kSuspect || node.state == NodeState::kLost);
+  }
+
+  // ---- bookkeeping: cluster.cc ----
+  AssignmentEntry& AddAssignment(AppEntry& entry, const Assignment& assignment);
+  void RemoveAssignment(AppEntry& entry, const AssignmentId& id);
+  void ForgetApp(const AppId& id);
+  void SetWish(AssignmentEntry& item, Wish wish);
+  AssignmentId NewAssignmentId(const AppId& app, uint32_t slot);
+  AppEntry* FindApp(const AppId& id);
+  const AppEntry* FindApp(const AppId& id) const;
+  // The app and the assignment; nullptrs when it is not known.
+  std::pair<AppEntry*, AssignmentEntry*> FindAssignment(const AssignmentId& id);
+  NodeEntry& NodeOf(const AssignmentEntry& item);
+  const NodeEntry& NodeOf(const AssignmentEntry& item) const;
+  const RevisionConfig& ConfigOf(const AppEntry& entry, uint32_t revision) const;
+  void MarkAllDirty();
+  void MarkRoutingChanged() { routing_changed_ = true; }
+  RoutingConfig BuildRouting() const;
+  void AddEvent(std::string kind, const AppId& app, std::string instance, const NodeId& node,
+                std::string message);
+  void AddInstanceEvent(std::string kind, const AssignmentEntry& item, std::string message);
+  void FlushWrites(Effects& effects);
+
+  // ---- operators ----
+  absl::StatusOr<AppEntry*> FindChangeable(const AppId& id);
+  absl::StatusOr<PlannedApp> PlanApp(const AppRequest& request) const;
+  absl::Status CheckRoutes(const std::vector<PlannedApp>& plans) const;
+  void CommitPlan(PlannedApp plan);
+  absl::StatusOr<ChangeOutcome> ScaleTo(const AppId& id, int64_t replicas, bool relative);
+  static ChangeOutcome Outcome(const AppEntry& entry, uint32_t old_replicas);
+
+  // ---- nodes, proxies ----
+  void Heard(NodeEntry& node, Instant now);
+  void SetNodeState(NodeEntry& node, NodeState state);
+  void JudgeNodes(const std::vector<NodeId>& due, Instant now);
+  void UpdateFreeze(Instant now, bool give_grace);
+  void ArmNode(NodeEntry& node);
+  void EndRecovery(Instant now);
+  bool Counts(const NodeEntry& node) const { return node.heard || !node.assignments.empty(); }
+  void MarkNodeDirty(const NodeEntry& node);
+  void TakeReport(AppEntry& entry, AssignmentEntry& item, const InstanceReport& report);
+  void TakeSilenceOf(AppEntry& entry, const AssignmentId& id);
+  void ForgetProxy(const ProxyId& id);
+
+  const ClusterPolicy policy_;
+  const LeasePolicy lease_policy_;
+  const Random random_;
+  const Instant started_;
+  bool recovery_window_over_ = false;
+  bool frozen_ = false;
+
+  std::map<AppId, AppEntry> apps_;
+  std::map<NodeId, NodeEntry> nodes_;
+  std::map<ProxyId, ProxyEntry> proxies_;  // live ones: connected, or their lease still runs
+  std::map<std::string, Gateway> gateways_;
+  absl::flat_hash_map<AssignmentId, AppId> app_of_;
+  Deadlines<DeadlineKey> deadlines_;
+
+  // Shared by all tables: an acknowledgement that comes late can not be taken for one of an app
+  // that was removed and made again.
+  uint64_t last_generation_ = 0;
+
+  std::set<AppId> dirty_;    // have to converge in this call
+  std::set<AppId> pending_;  // wait for room somewhere
+  bool room_made_ = false;
+
+  // Collected in this call.
+  Effects out_;
+  std::set<AppId> touched_apps_;
+  std::set<AssignmentId> touched_assignments_;
+  std::set<AssignmentId> stored_;  // assignments that are in the store
+  std::set<NodeId> new_orders_;
+  std::set<AppId> new_tables_;
+  std::set<AppId> changed_;
+  bool routing_changed_ = false;
+};
+
+}  // namespace pando::controller

@@ -1,0 +1,253 @@
+// What operators ask: every check comes before the first change.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "controller/core/cluster_core.h"
+#include "controller/core/routing.h"
+
+namespace pando::controller {
+namespace {
+
+constexpr uint32_t kMostReplicas = 10'000;
+
+absl::Status CheckReplicas(const AppId& app, int64_t replicas) {
+  if (replicas >= 0 && replicas <= kMostReplicas) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      app.value, ": replicas ", replicas, " is out of range (allowed: 0 to ", kMostReplicas, ")"));
+}
+
+absl::Status NoSuchApp(const AppId& app) {
+  return absl::NotFoundError(absl::StrCat("no such app: ", app.value));
+}
+
+absl::Status BeingRemoved(const AppId& app) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(app.value, " is being removed; its instances are still draining"));
+}
+
+absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways) {
+  std::map<std::pair<std::string, uint16_t>, std::string> owners;
+  for (const auto& [name, gateway] : gateways) {
+    const auto [owner, added] = owners.try_emplace({gateway.address, gateway.port}, name);
+    if (added) continue;
+    return absl::InvalidArgumentError(absl::StrCat("gateways ", owner->second, " and ", name,
+                                                   " both claim ", gateway.address, ":",
+                                                   gateway.port));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Core::Apply(
+    const std::vector<AppRequest>& requests, const std::vector<Gateway>& gateways, bool dry_run) {
+  std::vector<PlannedApp> plans;
+  std::set<AppId> named;
+  for (const AppRequest& request : requests) {
+    if (!named.insert(request.app).second) {
+      return absl::InvalidArgumentError(absl::StrCat(request.app.value, " is specified twice"));
+    }
+    PANDO_ASSIGN_OR_RETURN(PlannedApp plan, PlanApp(request));
+    plans.push_back(std::move(plan));
+  }
+  PANDO_RETURN_IF_ERROR(CheckRoutes(plans));
+  std::map<std::string, Gateway> new_gateways = gateways_;
+  for (const Gateway& gateway : gateways) new_gateways[gateway.name] = gateway;
+  PANDO_RETURN_IF_ERROR(CheckGateways(new_gateways));
+
+  std::vector<ApplyOutcome> outcomes;
+  for (const PlannedApp& plan : plans) outcomes.push_back(plan.outcome);
+  if (dry_run) return outcomes;
+
+  for (PlannedApp& plan : plans) CommitPlan(std::move(plan));
+  if (new_gateways != gateways_) {
+    for (const auto& [name, gateway] : new_gateways) {
+      const auto old = gateways_.find(name);
+      if (old == gateways_.end() || old->second != gateway) {
+        out_.writes.push_back(PutGateway{gateway});
+      }
+    }
+    gateways_ = std::move(new_gateways);
+    MarkRoutingChanged();
+  }
+  return outcomes;
+}
+
+absl::StatusOr<Cluster::Core::PlannedApp> Cluster::Core::PlanApp(const AppRequest& request) const {
+  if (request.replicas) PANDO_RETURN_IF_ERROR(CheckReplicas(request.app, *request.replicas));
+  const AppEntry* entry = FindApp(request.app);
+  if (entry != nullptr && entry->app.removing) return BeingRemoved(request.app);
+
+  PlannedApp plan;
+  uint32_t last_revision = 0;
+  if (entry == nullptr) {
+    plan.app.id = request.app;
+    plan.app.replicas = request.replicas.value_or(1);
+    plan.outcome.replicas_source = request.replicas ? "spec" : "default";
+    plan.changed = true;
+  } else {
+    plan.app = entry->app;
+    last_revision = entry->revisions.empty() ? 0 : entry->revisions.rbegin()->first;
+    // Operators own the number of replicas: a spec that says what it said before does not undo
+    // what was set since.
+    if (request.replicas && request.replicas != entry->app.spec_replicas) {
+      plan.app.replicas = *request.replicas;
+    }
+    if (!request.replicas) {
+      plan.outcome.replicas_source = "kept";
+    } else if (plan.app.replicas == *request.replicas) {
+      plan.outcome.replicas_source = "spec";
+    } else {
+      plan.outcome.replicas_source =
+          absl::StrCat("kept: set by scale, spec says ", *request.replicas);
+    }
+    plan.changed = plan.app.replicas != entry->app.replicas;
+  }
+  plan.app.spec_replicas = request.replicas;
+  plan.config_changed = entry == nullptr || ConfigOf(*entry, entry->app.revision) != request.config;
+  if (plan.config_changed) {
+    plan.app.revision = last_revision + 1;
+    plan.revision = Revision{request.app, plan.app.revision, request.config, "apply"};
+    plan.changed = true;
+  }
+  if (plan.changed) plan.app.generation += 1;
+
+  plan.outcome.app = request.app;
+  plan.outcome.old_revision = entry == nullptr ? 0 : entry->app.revision;
+  plan.outcome.revision = plan.app.revision;
+  plan.outcome.replicas = plan.app.replicas;
+  plan.outcome.generation = plan.app.generation;
+  return plan;
+}
+
+absl::Status Cluster::Core::CheckRoutes(const std::vector<PlannedApp>& plans) const {
+  std::map<AppId, RoutingConfig::AppRoute> routes;
+  for (RoutingConfig::AppRoute& route : BuildRouting().routes) {
+    const AppId app = route.app;
+    routes[app] = std::move(route);
+  }
+  for (const PlannedApp& plan : plans) {
+    if (plan.revision) routes[plan.app.id] = ToAppRoute(plan.app.id, plan.revision->config);
+  }
+  std::vector<RoutingConfig::AppRoute> all;
+  for (auto& [app, route] : routes) all.push_back(std::move(route));
+  if (const auto conflict = FindRouteConflict(all)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(*conflict, "; give one of them other route.hosts or another route.path"));
+  }
+  return absl::OkStatus();
+}
+
+void Cluster::Core::CommitPlan(PlannedApp plan) {
+  const AppId id = plan.app.id;
+  AppEntry& entry = apps_[id];
+  entry.table.app = id;
+  if (entry.app != plan.app) touched_apps_.insert(id);
+  entry.app = std::move(plan.app);
+  if (plan.revision) {
+    out_.writes.push_back(PutRevision{*plan.revision});
+    entry.revisions[plan.revision->number] = *std::move(plan.revision);
+  }
+  if (plan.config_changed) MarkRoutingChanged();
+  if (plan.changed) {
+    AddEvent("applied", id, "", {},
+             absl::StrCat("revision ", plan.outcome.old_revision, " -> ", plan.outcome.revision,
+                          ", replicas ", plan.outcome.replicas, " (", plan.outcome.replicas_source,
+                          ")"));
+  }
+  dirty_.insert(id);
+}
+
+absl::StatusOr<AppEntry*> Cluster::Core::FindChangeable(const AppId& id) {
+  AppEntry* entry = FindApp(id);
+  if (entry == nullptr) return NoSuchApp(id);
+  if (entry->app.removing) return BeingRemoved(id);
+  return entry;
+}
+
+ChangeOutcome Cluster::Core::Outcome(const AppEntry& entry, uint32_t old_replicas) {
+  return {.app = entry.app.id,
+          .old_replicas = old_replicas,
+          .replicas = entry.app.replicas,
+          .revision = entry.app.revision,
+          .generation = entry.app.generation};
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::ScaleTo(const AppId& id, int64_t replicas,
+                                                     bool relative) {
+  PANDO_ASSIGN_OR_RETURN(AppEntry * entry, FindChangeable(id));
+  const uint32_t old = entry->app.replicas;
+  if (relative) replicas += old;
+  PANDO_RETURN_IF_ERROR(CheckReplicas(id, replicas));
+  if (replicas != old) {
+    entry->app.replicas = static_cast<uint32_t>(replicas);
+    entry->app.generation += 1;
+    touched_apps_.insert(id);
+    dirty_.insert(id);
+    AddEvent("scaled", id, "", {}, absl::StrCat("replicas ", old, " -> ", replicas));
+  }
+  return Outcome(*entry, old);
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::Scale(const AppId& id, uint32_t replicas) {
+  return ScaleTo(id, replicas, /*relative=*/false);
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::ScaleBy(const AppId& id, int32_t delta) {
+  return ScaleTo(id, delta, /*relative=*/true);
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::SetStopped(const AppId& id, bool stopped) {
+  PANDO_ASSIGN_OR_RETURN(AppEntry * entry, FindChangeable(id));
+  if (entry->app.stopped != stopped) {
+    entry->app.stopped = stopped;
+    entry->app.generation += 1;
+    touched_apps_.insert(id);
+    dirty_.insert(id);
+    AddEvent(stopped ? "stopped" : "started", id, "", {}, "");
+  }
+  return Outcome(*entry, entry->app.replicas);
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::Restart(const AppId& id) {
+  PANDO_ASSIGN_OR_RETURN(AppEntry * entry, FindChangeable(id));
+  Revision revision{id, entry->revisions.rbegin()->first + 1, ConfigOf(*entry, entry->app.revision),
+                    "restart"};
+  entry->app.revision = revision.number;
+  entry->app.generation += 1;
+  out_.writes.push_back(PutRevision{revision});
+  entry->revisions[entry->app.revision] = std::move(revision);
+  touched_apps_.insert(id);
+  dirty_.insert(id);
+  AddEvent("restarted", id, "", {}, absl::StrCat("revision ", entry->app.revision));
+  return Outcome(*entry, entry->app.replicas);
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Core::Remove(const AppId& id) {
+  AppEntry* entry = FindApp(id);
+  if (entry == nullptr) return NoSuchApp(id);
+  if (!entry->app.removing) {
+    entry->app.removing = true;
+    entry->app.generation += 1;
+    touched_apps_.insert(id);
+    dirty_.insert(id);
+    MarkRoutingChanged();
+    AddEvent("removed", id, "", {}, "");
+  }
+  return Outcome(*entry, entry->app.replicas);
+}
+
+absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned) {
+  const auto found = nodes_.find(id);
+  if (found == nodes_.end()) return absl::NotFoundError(absl::StrCat("no such node: ", id.value));
+  NodeRecord& record = found->second.record;
+  if (record.cordoned == cordoned) return absl::OkStatus();
+  record.cordoned = cordoned;
+  out_.writes.push_back(PutNode{record});
+  if (!cordoned) room_made_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace pando::controller

@@ -1,0 +1,71 @@
+// What proxies run, and what they still hold.
+#include <algorithm>
+
+#include "controller/core/cluster_core.h"
+
+namespace pando::controller {
+
+void Cluster::Core::ProxyConnected(const ProxyId& id, const ProxyCapabilities& capabilities) {
+  const auto [found, joined] = proxies_.try_emplace(id);
+  ProxyEntry& proxy = found->second;
+  if (joined) out_.writes.push_back(PutProxy{id});
+  if (!proxy.connected) AddEvent("proxy-connected", {}, "", {}, id.value);
+  proxy.connected = true;
+  proxy.capabilities = capabilities;
+  // It may be another process by now: it counts by what it acknowledges from here on.
+  proxy.acked.clear();
+  deadlines_.Clear({DeadlineKey::kProxy, id.value});
+  MarkAllDirty();
+}
+
+void Cluster::Core::ProxyDisconnected(const ProxyId& id, Instant now) {
+  const auto found = proxies_.find(id);
+  if (found == proxies_.end() || !found->second.connected) return;
+  found->second.connected = false;
+  deadlines_.Set({DeadlineKey::kProxy, id.value}, now + policy_.proxy_lease);
+  AddEvent("proxy-disconnected", {}, "", {}, id.value);
+}
+
+void Cluster::Core::ForgetProxy(const ProxyId& id) {
+  proxies_.erase(id);
+  out_.writes.push_back(DeleteProxy{id});
+  AddEvent("proxy-forgotten", {}, "", {}, id.value);
+  MarkAllDirty();
+}
+
+void Cluster::Core::ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation,
+                               Instant now) {
+  const auto found = proxies_.find(id);
+  const AppEntry* entry = FindApp(app);
+  if (found == proxies_.end() || entry == nullptr || generation > entry->table.generation) return;
+  ProxyEntry& proxy = found->second;
+  proxy.last_ack = now;
+  proxy.nack.clear();
+  uint64_t& acked = proxy.acked[app];
+  if (generation <= acked) return;
+  acked = generation;
+  dirty_.insert(app);
+}
+
+void Cluster::Core::ProxyNacked(const ProxyId& id, const std::string& reason) {
+  const auto found = proxies_.find(id);
+  if (found == proxies_.end()) return;
+  found->second.nack = reason;
+  AddEvent("proxy-nack", {}, "", {}, id.value + ": " + reason);
+}
+
+void Cluster::Core::ProxyInFlight(const ProxyId& id, const AssignmentId& assignment,
+                                  uint64_t in_flight, bool draining) {
+  const auto [entry, item] = FindAssignment(assignment);
+  if (item == nullptr) return;
+  InFlight& said = item->in_flight[id];
+  if (const auto proxy = proxies_.find(id); proxy != proxies_.end()) {
+    proxy->second.in_flight += in_flight;
+    proxy->second.in_flight -= std::min(proxy->second.in_flight, said.requests);
+  }
+  said = {in_flight, draining};
+  changed_.insert(entry->app.id);
+  if (draining && in_flight == 0) dirty_.insert(entry->app.id);
+}
+
+}  // namespace pando::controller
