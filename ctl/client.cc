@@ -1,5 +1,6 @@
 #include "ctl/client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <thread>
@@ -18,6 +19,11 @@ namespace {
 
 std::chrono::system_clock::time_point In(Millis duration) {
   return std::chrono::system_clock::now() + duration;
+}
+
+// gRPC's own lines on stderr would mix with ours, which say what matters.
+void QuietGrpcLog() {
+  gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
 grpc::ChannelArguments ChannelArguments() {
@@ -205,8 +211,10 @@ class StreamedClusterWatch final : public ClusterWatch {
 
 }  // namespace
 
-Client::Client(ClientOptions options)
-    : options_(std::move(options)), connection_(std::make_shared<Connection>(options_)) {}
+Client::Client(ClientOptions options) : options_(std::move(options)) {
+  QuietGrpcLog();
+  connection_ = std::make_shared<Connection>(options_);
+}
 
 Client::~Client() = default;
 

@@ -32,7 +32,7 @@ void PrintEvent(Context& context, const v1::Event& event) {
   const std::string& subject = event.instance().empty() ? event.app() : event.instance();
   std::string line = absl::StrFormat(
       "%s  %s  %-12s  %-10s  %s", FormatDateTime(event.time_unix_ms(), context.terminal().zone),
-      Paint(absl::StrFormat("%-20s", event.kind()), KindColor(event.kind()), options.color),
+      Paint(absl::StrFormat("%-18s", event.kind()), KindColor(event.kind()), options.color),
       subject.empty() ? "-" : subject, event.node().empty() ? "-" : event.node(), event.message());
   line.erase(line.find_last_not_of(' ') + 1);
   context.out() << line << "\n" << std::flush;

@@ -11,12 +11,17 @@ namespace pando::ctl {
 namespace {
 
 struct Args {
-  std::vector<std::string> words;
+  std::string app;
+  std::string count;
   std::string replicas;
 };
 
 ExitCode Scale(Context& context, const Args& args) {
-  const auto request = ParseScaleArgs(args.words, args.replicas);
+  std::vector<std::string> words;
+  for (const std::string& word : {args.app, args.count}) {
+    if (!word.empty()) words.push_back(word);
+  }
+  const auto request = ParseScaleArgs(words, args.replicas);
   if (!request.ok()) return context.UsageError(std::string(request.status().message()));
   const Instant began = std::chrono::steady_clock::now();
   const auto accepted = context.client().Scale(*request);
@@ -32,14 +37,10 @@ void AddScaleCommand(CommandLine& line) {
   auto args = std::make_shared<Args>();
   CLI::App& command = line.Add("scale", "Change how many instances of an app run",
                                [args](Context& context) { return Scale(context, *args); });
-  command
-      .add_option("APP", args->words,
-                  "APP N, APP=N, APP +N, APP -N, or APP with --replicas; APP may be left out when "
-                  "there is only one")
-      ->type_name("")
-      ->expected(0, 2);
-  command.add_option("-r,--replicas", args->replicas, "The wanted number; +N and -N are relative")
-      ->type_name("N");
+  command.add_option("APP", args->app, "The app, or APP=N; may be left out when there is only one")
+      ->type_name("");
+  command.add_option("N", args->count, "The wanted number; +N and -N are relative")->type_name("");
+  command.add_option("-r,--replicas", args->replicas, "Another way to say N")->type_name("N");
 }
 
 }  // namespace pando::ctl

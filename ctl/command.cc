@@ -37,12 +37,13 @@ CommandLine::CommandLine(const Terminal& terminal)
   controller_ = terminal.Env("PANDO_CONTROLLER");
   if (controller_.empty()) controller_ = "127.0.0.1:7400";
   root_.require_subcommand(1);
-  root_.set_version_flag("--version", absl::StrCat("ctl ", std::string(Version())));
+  root_.set_version_flag("--version", absl::StrCat("ctl ", std::string(Version())),
+                         "Print the version of ctl");
   root_.set_help_flag("-h,--help", "Print this help");
   root_.add_option("--controller", controller_, "Where the controller is (env PANDO_CONTROLLER)")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  root_.add_option("-o,--output", output_, "table, wide, json, yaml or name")
+  root_.add_option("-o,--output", output_, "How to print")
       ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}))
       ->type_name("FORMAT")
       ->capture_default_str();
@@ -61,6 +62,7 @@ CLI::App& CommandLine::Add(const std::string& name, const std::string& descripti
   // Lets global options stand after the command.
   command->fallthrough();
   command->set_help_flag("-h,--help", "Print this help");
+  command->footer("The options of every command and the exit codes: ctl --help");
   command->callback([this, action = std::move(action)] { chosen_ = action; });
   return *command;
 }

@@ -389,7 +389,7 @@ TEST_F(RunTest, EventsTellWhatHappened) {
       "sequence: 1 time_unix_ms: 36131204 kind: 'instance-exited' app: 'web' instance: 'web.3' "
       "node: 'node-2' message: 'exited with code 1'")});
   EXPECT_EQ(Run({"events", "web"}).out,
-            "1970-01-01 10:02:11.204  instance-exited       web.3         node-2      exited with "
+            "1970-01-01 10:02:11.204  instance-exited     web.3         node-2      exited with "
             "code 1\n");
   EXPECT_EQ(admin_.calls().front(), "Events app: \"web\" tail: 100");
 }
