@@ -135,10 +135,10 @@ void ControlLoop::Send(Batch& batch) {
 
 void ControlLoop::Record(v1::EventRecord event) {
   events_total_.Add({{"kind", event.kind()}}).Increment();
-  LogInfo(event.kind(), {{"app", event.app()},
-                         {"instance", event.instance()},
-                         {"node", event.node()},
-                         {"detail", event.message()}});
+  const std::string& subject = !event.instance().empty() ? event.instance()
+                               : !event.app().empty()    ? event.app()
+                                                         : event.node();
+  LogInfo(event.kind(), {{"of", subject}, {"node", event.node()}, {"detail", event.message()}});
   timeline_.Add(std::move(event));
 }
 

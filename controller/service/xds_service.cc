@@ -87,22 +87,18 @@ class XdsService::DeltaSession final
     const ProxyCapabilities capabilities{.version = node.user_agent_version(),
                                          .reports_drains = node.user_agent_name() == kPandoProxy};
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
-      // What the old stream acknowledged says nothing of this one: the proxy may have restarted.
-      if (previous != nullptr) cluster.ProxyDisconnected(proxy_, now, effects);
       cluster.ProxyConnected(proxy_, capabilities, now, effects);
     });
-    LogInfo("proxy connected", {{"proxy", proxy_.value}, {"version", capabilities.version}});
+    LogDebug("proxy stream begins", {{"proxy", proxy_.value}, {"version", capabilities.version}});
     if (previous != nullptr) {
+      LogInfo("a proxy's newer stream replaces its older one", {{"proxy", proxy_.value}});
       previous->Close({grpc::StatusCode::ABORTED, "replaced by a newer stream of this proxy"});
     }
     return true;
   }
 
   void Report(const DeltaProgress& progress) {
-    if (progress.nack) {
-      service_.nacks_total_.Increment();
-      LogWarn("proxy refused a push", {{"proxy", proxy_.value}, {"reason", *progress.nack}});
-    }
+    if (progress.nack) service_.nacks_total_.Increment();
     if (!progress.nack && progress.acked_endpoints.empty()) return;
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
       for (const auto& [app, generation] : progress.acked_endpoints) {
@@ -125,7 +121,7 @@ class XdsService::DeltaSession final
     const auto it = service_.current_.find(proxy_);
     if (it == service_.current_.end() || it->second != this) return;
     service_.current_.erase(it);
-    LogInfo("proxy disconnected", {{"proxy", proxy_.value}});
+    LogDebug("proxy stream ends", {{"proxy", proxy_.value}});
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
       cluster.ProxyDisconnected(proxy_, now, effects);
     });
