@@ -20,7 +20,7 @@ function(pando_program name)
 endfunction()
 
 # pando_test(NAME LABEL unit|component SOURCES ... DEPS ... [TIMEOUT seconds])
-# One GoogleTest program; its tests are found by ctest one by one, unless GROUPED.
+# One GoogleTest program, one ctest entry.
 function(pando_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -31,7 +31,7 @@ function(pando_test name)
   target_compile_options(${name} PRIVATE ${PANDO_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
+  add_test(NAME ${name}${PANDO_TEST_SUFFIX} COMMAND ${name})
+  set_tests_properties(${name}${PANDO_TEST_SUFFIX} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1;TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
 endfunction()

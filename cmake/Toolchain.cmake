@@ -18,6 +18,9 @@ if(PANDO_SANITIZE)
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${PANDO_SANITIZE})
   add_compile_definitions(PANDO_SANITIZED=1)
+  # "cluster_test.asan": tests/run --all shows several builds in one list.
+  get_filename_component(PANDO_TEST_SUFFIX ${CMAKE_BINARY_DIR} NAME)
+  string(PREPEND PANDO_TEST_SUFFIX .)
 endif()
 
 # Generated code and system headers do not get these; see pando_library().

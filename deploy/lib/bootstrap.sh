@@ -1,7 +1,8 @@
 # Sourced by deploy/quickstart, tests/run and .ci/run: what to install, how to build, how to talk.
 # shellcheck shell=bash
 
-readonly PANDO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+PANDO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+readonly PANDO_ROOT
 
 say() { printf '%s\n' "$*"; }
 
@@ -104,7 +105,6 @@ show_build_progress() {
     fi
   done
   if ((shown)); then printf '\r\033[K'; fi
-  say "built $1 in $(spell_seconds $((SECONDS - started)))"
 }
 
 # build_preset PRESET [TARGET]...: configures and builds into build/PRESET; all output goes to
@@ -112,7 +112,7 @@ show_build_progress() {
 build_preset() {
   local preset=$1
   shift
-  local log=$PANDO_ROOT/build/$preset.log target=()
+  local log=$PANDO_ROOT/build/$preset.log target=() started=$SECONDS
   mkdir -p "$PANDO_ROOT/build"
   if (($# > 0)); then target=(--target "$@"); fi
   (cd "$PANDO_ROOT" && cmake --preset "$preset") > "$log" 2>&1 || {
@@ -129,4 +129,5 @@ build_preset() {
       "If the compiler was killed, memory ran out: try again with PANDO_JOBS=1." \
       "If the sources changed under an old build: rm -r build/$preset, then again."
   }
+  say "built $preset in $(spell_seconds $((SECONDS - started)))"
 }

@@ -1,0 +1,136 @@
+"""Every lint script can fail: each rule is shown one file that breaks it and one that does not."""
+
+import pathlib
+import tempfile
+import unittest
+
+import check_docs
+import check_format
+import check_layers
+import check_scripts
+import clang_tidy
+
+
+class LintTest(unittest.TestCase):
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = pathlib.Path(directory.name)
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def assert_found(self, check, cases):
+        """cases: (file, text, part of the expected problem or None)."""
+        for name, text, want in cases:
+            with self.subTest(name=name, text=text):
+                self.write(name, text)
+                problems = check(self.root)
+                (self.root / name).unlink()
+                if want is None:
+                    self.assertEqual(problems, [])
+                else:
+                    self.assertTrue(any(want in problem for problem in problems), problems)
+
+    def test_layers_of_ours(self):
+        self.assert_found(check_layers.check, [
+            ("controller/core/a.h", '#include "common/base/time.h"\n', None),
+            ("controller/core/a.h", '#include "common/runtime/log.h"\n', "may not include"),
+            ("controller/core/a.h", '#include "pando/v1/spec.pb.h"\n', "may not include"),
+            ("controller/core/a.h", '#include "agent/core/b.h"\n', "may not include"),
+            ("common/base/a.h", '#include "common/runtime/log.h"\n', "may not include"),
+            ("proxy/net/a.cc", '#include "proxy/control/b.h"\n', "may not include"),
+            ("proxy/control/a.cc", '#include "proxy/net/worker.h"\n', "may not include"),
+            ("proxy/control/a.cc", '#include "proxy/net/data_plane.h"\n', None),
+            ("controller/service/a.cc", '#include "controller/store/sqlite_store.h"\n', "may not"),
+            ("controller/service/a.cc", '#include "controller/store/store.h"\n', None),
+            ("controller/service/a_test.cc", '#include "controller/store/memory_store.h"\n', None),
+            ("ctl/a.cc", '#include "controller/spec/parse.h"\n', "ctl/ may not include"),
+            ("agent/shim/a.cc", '#include "common/runtime/log.h"\n', "may not include"),
+            ("agent/main.cc", '#include "agent/core/b.h"\n', None),
+        ])
+
+    def test_layers_of_others(self):
+        self.assert_found(check_layers.check, [
+            ("agent/core/a.h", "#include <vector>\n", None),
+            ("agent/core/a.h", "#include <thread>\n", "pure layer"),
+            ("agent/core/a.h", "#include <unistd.h>\n", "pure layer"),
+            ("agent/core/a.h", "#include <grpcpp/grpcpp.h>\n", "pure layer"),
+            ("agent/core/a.h", '#include "absl/strings/str_cat.h"\n', None),
+            ("agent/core/a.h", '#include "absl/synchronization/mutex.h"\n', "pure layer"),
+            ("proxy/core/h1_parser.h", "#include <boost/beast/http/basic_parser.hpp>\n", None),
+            ("proxy/core/route.h", "#include <boost/beast/http/verb.hpp>\n", "pure layer"),
+        ])
+
+    def test_time_and_chance(self):
+        self.assert_found(check_layers.check, [
+            ("agent/a.cc", "auto t = std::chrono::steady_clock::now();\n", "reads a clock"),
+            ("agent/a.cc", "// steady_clock::now() is for the loop\n", None),
+            ("common/runtime/event_loop.cc", "return std::chrono::steady_clock::now();\n", None),
+            ("agent/a_test.cc", "auto t = std::chrono::steady_clock::now();\n", None),
+            ("agent/core/a_test.cc", "auto t = std::chrono::steady_clock::now();\n", "a clock"),
+            ("agent/a_test.cc", "std::this_thread::sleep_for(1s);\n", "sleeps"),
+            ("controller/core/a.cc", "std::random_device device;\n", "random"),
+        ])
+
+    def test_own_header_first(self):
+        self.write("ctl/a.h", "#pragma once\n")
+        self.assert_found(check_layers.check, [
+            ("ctl/a.cc", '#include "ctl/a.h"\n\n#include <string>\n', None),
+            ("ctl/a.cc", '#include <string>\n#include "ctl/a.h"\n', "must be the first include"),
+        ])
+
+    def test_docs(self):
+        self.write("deploy/examples/app.yaml", "name: a\n")
+        self.write("ctl/a.h", "")
+        self.assert_found(check_docs.check, [
+            ("docs/a.md", "[spec](../deploy/examples/app.yaml#top) [web](https://x.example)\n", None),
+            ("docs/a.md", "[gone](gone.md)\n", "link to nothing: gone.md"),
+            ("docs/a.md", "See `deploy/examples/app.yaml`, `ctl/{a}.h`, `ctl/a`.\n", None),
+            ("docs/a.md", "See `ctl/gone.h`.\n", "no such path: ctl/gone.h"),
+            ("docs/a.md", "See `ctl/{a,gone}.h`.\n", "no such path: ctl/gone.h"),
+            ("docs/a.md", "`build/release/bin/ctl` and `a/b` are not ours\n", None),
+            ("docs/a.md", "```sh\nctl apply -f deploy/examples/gone.yaml\n```\n", "gone.yaml"),
+            ("docs/a.md", "```sh\nif true\n```\n", "does not parse"),
+            ("docs/a.md", "```sh\nctl status\n```\n", None),
+        ])
+
+    def test_scripts(self):
+        self.assert_found(check_scripts.check, [
+            ("deploy/run", "#!/usr/bin/env bash\necho ok\n", None),
+            ("deploy/run", "#!/usr/bin/env bash\nif true\n", "syntax error"),
+            ("deploy/lib.sh", "done\n", "syntax error"),
+            ("deploy/data", "if true\n", None),
+        ])
+
+    def test_format(self):
+        self.write(".clang-format", "BasedOnStyle: Google\n")
+        self.assert_found(check_format.check, [
+            ("a.cc", "int x = 1;\n", None),
+            ("a.cc", "int  x=1;\n", "not formatted"),
+            ("a.cc", "int x = 1;  // TO" "DO: more\n", "left for later"),
+            ("a.md", "FIX" "ME\n", "left for later"),
+        ])
+
+    def test_clang_tidy(self):
+        self.write(".clang-tidy", "Checks: '-*,bugprone-*'\nWarningsAsErrors: '*'\n")
+        command = f"c++ -std=c++20 -c {self.root}/a.cc"
+        entry = {"directory": str(self.root), "file": str(self.root / "a.cc"), "command": command}
+        for text, want in (("int F(int x) { return x; }\n", []),
+                           ("int F(int x) { if (x) return 1; else return 1; }\n", ["bugprone"])):
+            with self.subTest(text=text):
+                self.write("a.cc", text)
+                problems = clang_tidy.check([entry], self.root, self.root / "cache", jobs=1)
+                self.assertEqual(len(problems), len(want), problems)
+                for part in want:
+                    self.assertIn(part, problems[0])
+                # From the cache, the same.
+                again = clang_tidy.check([entry], self.root, self.root / "cache", jobs=1)
+                self.assertEqual(again, problems)
+
+
+if __name__ == "__main__":
+    unittest.main()
