@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <boost/asio/ip/tcp.hpp>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,7 +36,6 @@ namespace endpoint = ::envoy::config::endpoint::v3;
 namespace lrs = ::envoy::service::load_stats::v3;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 constexpr char kHello[] =
@@ -302,6 +303,11 @@ class ControllerServiceTest : public ::testing::Test {
     request.set_replicas(replicas);
     v1::ChangeResponse response;
     return Call(&v1::Admin::Stub::Scale, request, &response);
+  }
+  std::string HttpGet(const std::string& path) {
+    boost::asio::ip::tcp::iostream stream("127.0.0.1", std::to_string(app_->http_port()));
+    stream << "GET " << path << " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" << std::flush;
+    return {std::istreambuf_iterator<char>(stream), {}};
   }
   v1::ClusterView View() {
     v1::ClusterView view;
@@ -641,6 +647,20 @@ TEST_F(ControllerServiceTest, StateOfTheWorldIsRefusedWithAHint) {
   const grpc::Status status = stream->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_THAT(status.error_message(), HasSubstr("DELTA_GRPC"));
+}
+
+TEST_F(ControllerServiceTest, MetricsTellTheState) {
+  TestAgent agent(channel_, "node-1");
+  TestProxy proxy(channel_, "edge-1");
+  RunHello(agent, proxy);
+  const std::string metrics = HttpGet("/metrics");
+  for (const char* line :
+       {"pando_apps 1", "pando_instances{app=\"hello\",state=\"in-rotation\"} 2",
+        "pando_nodes{state=\"ready\"} 1", "pando_proxies{state=\"synced\"} 1", "pando_frozen 0",
+        "pando_term 1", "pando_xds_nacks_total 0", "pando_events_total{kind=\"in-rotation\"} 2"}) {
+    EXPECT_THAT(metrics, HasSubstr(line));
+  }
+  EXPECT_THAT(HttpGet("/healthz"), HasSubstr("ok"));
 }
 
 TEST_F(ControllerServiceTest, ATakenPortIsSaidInOneLine) {

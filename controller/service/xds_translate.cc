@@ -127,6 +127,23 @@ listener::Listener ToListener(const Gateway& gateway) {
   return result;
 }
 
+// Clients refuse a table that has an address twice. That happens when a host with two nodes gave
+// the port of one that is silent or stopping to an instance of the other: the livelier one is
+// meant.
+std::vector<const Endpoint*> WithDistinctAddresses(const UpstreamTable& table) {
+  std::vector<const Endpoint*> result;
+  std::map<std::pair<std::string, uint16_t>, size_t> seen;
+  for (const Endpoint& endpoint : table.endpoints) {
+    const auto [at, is_new] = seen.try_emplace({endpoint.address, endpoint.port}, result.size());
+    if (is_new) {
+      result.push_back(&endpoint);
+    } else if (endpoint.health < result[at->second]->health) {  // in order of liveliness
+      result[at->second] = &endpoint;
+    }
+  }
+  return result;
+}
+
 // "/api/" and "/api" are the same prefix; "/" is all.
 std::string NormalPath(const std::string& path) {
   const auto stripped = absl::StripSuffix(path, "/");
@@ -263,7 +280,8 @@ ResourceBody ToEndpointsResource(const UpstreamTable& table) {
     endpoint::LocalityLbEndpoints& group = *result.add_endpoints();
     group.mutable_locality();
     group.mutable_load_balancing_weight()->set_value(1);
-    for (const Endpoint& from : table.endpoints) {
+    for (const Endpoint* each : WithDistinctAddresses(table)) {
+      const Endpoint& from = *each;
       endpoint::LbEndpoint& added = *group.add_lb_endpoints();
       *added.mutable_endpoint()->mutable_address() = ToAddress(from.address, from.port);
       added.set_health_status(ToHealthStatus(from.health));

@@ -141,6 +141,14 @@ TEST(XdsTranslateTest, EmptyTableIsAnAssignmentWithoutEndpoints) {
 )");
 }
 
+TEST(XdsTranslateTest, AnAddressIsPublishedOnceForItsLiveliestInstance) {
+  UpstreamTable table{{"web"}, 1, {}};
+  table.endpoints.push_back({{"a"}, "web.1", {"n1"}, 1, "10.0.0.1", 20000, Health::kSuspect});
+  table.endpoints.push_back({{"b"}, "web.2", {"n2"}, 1, "10.0.0.1", 20000, Health::kHealthy});
+  UpstreamTable meant{{"web"}, 1, {table.endpoints[1]}};
+  EXPECT_EQ(ToEndpointsResource(table).version, ToEndpointsResource(meant).version);
+}
+
 TEST(XdsTranslateTest, AppBecomesACluster) {
   auto routing = Routing({Route("web", {"*"}, "/")});
   routing.routes[0].lb_policy = LbPolicy::kRandom;
