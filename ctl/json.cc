@@ -1,10 +1,10 @@
 #include "ctl/json.h"
 
 #include <google/protobuf/util/json_util.h>
-#include <google/protobuf/wrappers.pb.h>
 #include <yaml-cpp/yaml.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
 namespace pando::ctl {
@@ -67,10 +67,20 @@ std::string ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
+// Not protobuf's: that writes < and > as escapes, for pages of HTML.
 std::string JsonString(std::string_view text) {
-  google::protobuf::StringValue value;
-  value.set_value(std::string(text));
-  return ToJson(value);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&out, "\\u%04x", c);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
 }
 
 std::string JsonArray(const std::vector<std::string>& items) {

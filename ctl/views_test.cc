@@ -228,6 +228,11 @@ TEST(JsonTest, IndentsWithoutTouchingStrings) {
             "}");
 }
 
+TEST(JsonTest, StringsAreEscapedOnlyWhereNeeded) {
+  EXPECT_EQ(JsonString("2 -> 8"), "\"2 -> 8\"");
+  EXPECT_EQ(JsonString("a\"b\\c\n\x01"), R"("a\"b\\c\u000a\u0001")");
+}
+
 TEST(JsonTest, YamlKeepsStringsStrings) {
   EXPECT_EQ(JsonToYaml(R"({"apps":[{"name":"web","n":4,"id":"12","yes":"true","none":"",)"
                        R"("empty":[],"gone":null,"ok":true,"msg":"a: b"}]})"),
