@@ -16,8 +16,8 @@ namespace v1 = ::pando::v1;
 
 struct ParseOptions {
   std::string filename = "app.yaml";  // for messages
-  std::string base_dir;  // absolute: relative `dir`s are resolved against it
-  std::string file_dir;  // absolute: `dir` of an app that names none
+  std::string base_dir;               // absolute: relative `dir`s are resolved against it
+  std::string file_dir;               // absolute: `dir` of an app that names none
 };
 
 struct ParsedSpecs {

@@ -24,14 +24,15 @@ std::vector<StoreWrite> ToStoreWrites(const v1::EventRecord& event);
 
 struct LoadedState {
   DurableState cluster;
-  v1::ClusterRecord record;       // term already raised by one and committed
+  v1::ClusterRecord record;  // term already raised by one and committed
   uint64_t next_event_sequence = 1;
 };
 
 // Reads everything and raises the term; makes the cluster record and the default gateway when the
-// store is empty.
+// store is empty. kDataLoss names the key that cannot be read; kAborted: another leader starts.
 absl::StatusOr<LoadedState> LoadState(Store& store);
 
+// The newest `limit` events (0: all), oldest first.
 absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t limit);
 
 // The core's view of a spec: what it needs by name, the rest as payload (without `replicas`).

@@ -1,0 +1,410 @@
+#include "controller/spec/parse.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "controller/spec/choices.h"
+#include "controller/spec/input.h"
+#include "controller/spec/mistakes.h"
+#include "controller/spec/syntax.h"
+#include "controller/spec/yaml_reader.h"
+
+namespace pando::controller {
+namespace {
+
+constexpr uint32_t kSecond = 1'000;
+constexpr uint32_t kHour = 3'600 * kSecond;
+constexpr uint32_t kDay = 24 * kHour;
+constexpr uint32_t kMaxReplicas = 10'000;
+constexpr uint32_t kMaxThreshold = 100;
+constexpr size_t kMaxListItems = 1'000;
+constexpr size_t kMaxEntries = 1'000;
+// Of command and env together: what exec() takes, with room to spare; aliases can make little text
+// into much.
+constexpr size_t kMaxProcessBytes = 256 << 10;
+constexpr uint64_t kMinMemory = 1 << 20;
+constexpr uint64_t kMaxMemory = 1ull << 44;
+
+// ---- field readers; M is the message the field belongs to ----
+
+template <auto Set, uint32_t Min, uint32_t Max, class M>
+void ReadDuration(const Input& value, M& into) {
+  if (const auto millis = value.Duration(Min, Max)) (into.*Set)(*millis);
+}
+
+template <auto Set, uint32_t Min, uint32_t Max, class M>
+void ReadWhole(const Input& value, M& into) {
+  if (const auto number = value.Whole(Min, Max)) (into.*Set)(*number);
+}
+
+template <auto Mutable, Complaint (*Check)(std::string_view), class M>
+void ReadChecked(const Input& value, M& into) {
+  if (auto text = value.Text(Check)) *(into.*Mutable)() = *std::move(text);
+}
+
+using TextMap = google::protobuf::Map<std::string, std::string>;
+
+// A map whose keys and values are texts.
+void ReadTextMap(const Input& value, Complaint (*check_key)(std::string_view),
+                 Complaint (*check_value)(std::string_view), TextMap& into) {
+  value.ForEachEntry(kMaxEntries, [&](const std::string& key, const Input& entry) {
+    if (const Complaint complaint = check_key(key)) {
+      entry.Fail(*complaint);
+      return;
+    }
+    if (entry.node().kind == YamlNode::Kind::kNothing) {
+      entry.Fail("has no value (write \"\" for an empty one)");
+      return;
+    }
+    if (auto text = entry.Text(check_value)) into[key] = *std::move(text);
+  });
+}
+
+Complaint Anything(std::string_view) { return std::nullopt; }
+
+// ---- health ----
+
+struct HealthDraft {
+  v1::HealthCheck message;
+  bool has_path = false;
+  std::optional<bool> tcp;
+};
+
+template <auto Set, uint32_t Min, uint32_t Max>
+void ReadHealthDuration(const Input& value, HealthDraft& into) {
+  ReadDuration<Set, Min, Max>(value, into.message);
+}
+template <auto Set>
+void ReadHealthThreshold(const Input& value, HealthDraft& into) {
+  ReadWhole<Set, 1, kMaxThreshold>(value, into.message);
+}
+
+constexpr Field<HealthDraft> kHealthFields[] = {
+    {"path",
+     [](const Input& value, HealthDraft& into) {
+       into.has_path = true;
+       ReadChecked<&v1::HealthCheck::mutable_path, CheckProbePath>(value, into.message);
+     }},
+    {"tcp", [](const Input& value, HealthDraft& into) { into.tcp = value.Bool(); }},
+    {"interval", ReadHealthDuration<&v1::HealthCheck::set_interval_ms, 10, kHour>},
+    {"timeout", ReadHealthDuration<&v1::HealthCheck::set_timeout_ms, 10, 60 * kSecond>},
+    {"healthy", ReadHealthThreshold<&v1::HealthCheck::set_healthy_threshold>},
+    {"unhealthy", ReadHealthThreshold<&v1::HealthCheck::set_unhealthy_threshold>},
+    {"startup", ReadHealthDuration<&v1::HealthCheck::set_startup_ms, 100, kHour>},
+};
+
+void ReadHealth(const Input& value, v1::HealthCheck& into) {
+  HealthDraft draft{into, false, std::nullopt};
+  ReadFields<HealthDraft>(value, kHealthFields, draft);
+  if (draft.has_path && draft.tcp == true) {
+    value.Fail("has both path and tcp (choose one: path asks over HTTP, tcp only connects)");
+  } else if (!draft.has_path && draft.tcp == false) {
+    value.Fail("tcp: false needs a path to ask instead");
+  }
+  draft.message.set_kind(draft.has_path ? v1::HealthCheck::HTTP : v1::HealthCheck::TCP);
+  into = std::move(draft.message);
+}
+
+// ---- the other parts of an app ----
+
+void ReadHosts(const Input& value, v1::Route& into) {
+  std::vector<std::string> hosts;
+  const bool is_list = value.ForEachItem(kMaxListItems, [&](const Input& item) {
+    std::optional<std::string> host = item.Text();
+    if (!host) return;
+    absl::AsciiStrToLower(&*host);
+    if (const Complaint complaint = CheckHost(*host)) {
+      item.Fail(*complaint);
+    } else if (std::find(hosts.begin(), hosts.end(), *host) != hosts.end()) {
+      item.Fail(absl::StrCat(Quoted(*host), " is there twice"));
+    } else {
+      hosts.push_back(*std::move(host));
+    }
+  });
+  if (is_list) into.mutable_hosts()->Assign(hosts.begin(), hosts.end());
+}
+
+void ReadRoutePath(const Input& value, v1::Route& into) {
+  std::optional<std::string> path = value.Text(CheckRoutePath);
+  if (!path) return;
+  // Prefixes match whole segments, so /api/ and /api are the same.
+  if (path->size() > 1 && path->back() == '/') path->pop_back();
+  into.set_path(*std::move(path));
+}
+
+void ReadPolicy(const Input& value, v1::LoadBalancing& into) {
+  if (const auto chosen = value.OneOf(PolicyNames())) into.set_policy(PolicyAt(*chosen));
+}
+
+void ReadSignal(const Input& value, v1::Stop& into) {
+  if (const auto chosen = value.OneOf(SignalNames())) into.set_signal(SignalNames()[*chosen]);
+}
+
+void ReadCpu(const Input& value, v1::Resources& into) {
+  if (const auto millis = value.Cpu(1, 1'024'000)) into.set_cpu_millis(*millis);
+}
+
+void ReadMemory(const Input& value, v1::Resources& into) {
+  if (const auto bytes = value.Size(kMinMemory, kMaxMemory)) into.set_memory_bytes(*bytes);
+}
+
+void ReadLabels(const Input& value, v1::Placement& into) {
+  ReadTextMap(value, CheckLabelName, CheckLabelValue, *into.mutable_labels());
+}
+
+constexpr Field<v1::Route> kRouteFields[] = {{"hosts", ReadHosts}, {"path", ReadRoutePath}};
+constexpr Field<v1::LoadBalancing> kLoadBalancingFields[] = {{"policy", ReadPolicy}};
+constexpr Field<v1::Stop> kStopFields[] = {
+    {"signal", ReadSignal},
+    {"grace", ReadDuration<&v1::Stop::set_grace_ms, 0, kDay>},
+    {"drain", ReadDuration<&v1::Stop::set_drain_ms, 0, kDay>},
+};
+constexpr Field<v1::Resources> kResourcesFields[] = {{"cpu", ReadCpu}, {"memory", ReadMemory}};
+constexpr Field<v1::Placement> kPlacementFields[] = {{"labels", ReadLabels}};
+constexpr Field<v1::Restart> kRestartFields[] = {
+    {"backoff", ReadDuration<&v1::Restart::set_backoff_initial_ms, 10, kHour>},
+    {"max_backoff", ReadDuration<&v1::Restart::set_backoff_max_ms, 10, kHour>},
+    {"reset_after", ReadDuration<&v1::Restart::set_reset_after_ms, 100, kDay>},
+};
+
+// ---- an app ----
+
+struct AppDraft {
+  v1::AppSpec spec;
+  // Its form depends on `shell`, which may come later.
+  std::optional<Input> command;
+};
+
+constexpr Field<AppDraft> kAppFields[] = {
+    {"kind", [](const Input&, AppDraft&) {}},  // read before this table is chosen
+    {"name",
+     [](const Input& value, AppDraft& into) {
+       ReadChecked<&v1::AppSpec::mutable_name, CheckName>(value, into.spec);
+     }},
+    {"command", [](const Input& value, AppDraft& into) { into.command.emplace(value); }},
+    {"shell",
+     [](const Input& value, AppDraft& into) {
+       if (const auto shell = value.Bool()) into.spec.set_shell(*shell);
+     }},
+    {"dir",
+     [](const Input& value, AppDraft& into) {
+       std::optional<std::string> dir = value.Text();
+       if (!dir) return;
+       if (dir->empty()) {
+         value.Fail("\"\" is not a directory");
+       } else {
+         into.spec.set_dir(*std::move(dir));
+       }
+     }},
+    {"env",
+     [](const Input& value, AppDraft& into) {
+       ReadTextMap(value, CheckEnvName, Anything, *into.spec.mutable_env());
+     }},
+    {"replicas",
+     [](const Input& value, AppDraft& into) {
+       ReadWhole<&v1::AppSpec::set_replicas, 0, kMaxReplicas>(value, into.spec);
+     }},
+    {"health",
+     [](const Input& value, AppDraft& into) { ReadHealth(value, *into.spec.mutable_health()); }},
+    {"route",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::Route>(value, kRouteFields, *into.spec.mutable_route());
+     }},
+    {"load_balancing",
+     [](const Input& value, AppDraft& into) {
+       v1::LoadBalancing& balancing = *into.spec.mutable_load_balancing();
+       if (value.IsText()) {
+         ReadPolicy(value, balancing);
+       } else {
+         ReadFields<v1::LoadBalancing>(value, kLoadBalancingFields, balancing);
+       }
+     }},
+    {"stop",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::Stop>(value, kStopFields, *into.spec.mutable_stop());
+     }},
+    {"resources",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::Resources>(value, kResourcesFields, *into.spec.mutable_resources());
+     }},
+    {"placement",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::Placement>(value, kPlacementFields, *into.spec.mutable_placement());
+     }},
+    {"restart",
+     [](const Input& value, AppDraft& into) {
+       v1::Restart& restart = *into.spec.mutable_restart();
+       ReadFields<v1::Restart>(value, kRestartFields, restart);
+       if (restart.backoff_max_ms() < restart.backoff_initial_ms()) {
+         value.Fail("max_backoff is shorter than backoff");
+       }
+     }},
+};
+
+v1::AppSpec DefaultApp() {
+  v1::AppSpec spec;
+  spec.mutable_health()->set_kind(v1::HealthCheck::TCP);
+  spec.mutable_health()->set_interval_ms(kSecond);
+  spec.mutable_health()->set_timeout_ms(500);
+  spec.mutable_health()->set_healthy_threshold(1);
+  spec.mutable_health()->set_unhealthy_threshold(3);
+  spec.mutable_health()->set_startup_ms(30 * kSecond);
+  spec.mutable_route()->add_hosts("*");
+  spec.mutable_route()->set_path("/");
+  spec.mutable_load_balancing()->set_policy(v1::LoadBalancing::LEAST_REQUEST);
+  spec.mutable_stop()->set_signal("SIGTERM");
+  spec.mutable_stop()->set_grace_ms(10 * kSecond);
+  spec.mutable_stop()->set_drain_ms(30 * kSecond);
+  spec.mutable_resources();
+  spec.mutable_placement();
+  spec.mutable_restart()->set_backoff_initial_ms(100);
+  spec.mutable_restart()->set_backoff_max_ms(30 * kSecond);
+  spec.mutable_restart()->set_reset_after_ms(10 * kSecond);
+  return spec;
+}
+
+void ReadCommand(const Input& value, v1::AppSpec& into) {
+  if (value.IsText()) {
+    if (!into.shell()) {
+      value.Fail(absl::StrCat(Quoted(value.node().text),
+                              " is one text (allowed: a list, for example [node, server.js]; or "
+                              "add shell: true)"));
+    } else if (value.node().text.empty()) {
+      value.Fail("is empty");
+    } else {
+      into.add_command(value.node().text);
+    }
+    return;
+  }
+  value.ForEachItem(kMaxListItems, [&](const Input& item) {
+    if (auto word = item.Text()) into.add_command(*std::move(word));
+  });
+  if (into.command_size() > 0 && into.command(0).empty()) {
+    value.Fail("the program to start is \"\"");
+  }
+}
+
+std::string ResolveDir(const std::string& dir, const ParseOptions& options) {
+  namespace fs = std::filesystem;
+  fs::path path = dir.empty() ? fs::path(options.file_dir) : fs::path(options.base_dir) / dir;
+  // A document from nowhere is as a daemon is: at the root.
+  path = (fs::path("/") / path).lexically_normal();
+  std::string text = path.string();
+  if (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+size_t ProcessBytes(const v1::AppSpec& spec) {
+  size_t bytes = 0;
+  for (const std::string& word : spec.command()) bytes += word.size() + 1;
+  for (const auto& [name, value] : spec.env()) bytes += name.size() + value.size() + 2;
+  return bytes;
+}
+
+v1::AppSpec ReadApp(const Input& document, const ParseOptions& options) {
+  AppDraft draft{DefaultApp(), std::nullopt};
+  ReadFields<AppDraft>(document, kAppFields, draft);
+  v1::AppSpec& spec = draft.spec;
+  if (!document.Find("name")) document.FailMissing("name", "a name for the app, for example web");
+  if (draft.command) {
+    ReadCommand(*draft.command, spec);
+  } else {
+    document.FailMissing("command", "a list, for example [node, server.js]");
+  }
+  spec.set_dir(ResolveDir(spec.dir(), options));
+  if (ProcessBytes(spec) > kMaxProcessBytes) {
+    document.Fail(
+        absl::StrCat("command and env together are larger than ", kMaxProcessBytes, " bytes"));
+  }
+  return std::move(spec);
+}
+
+// ---- a gateway ----
+
+void ReadPort(const Input& value, v1::Gateway& into) {
+  ReadWhole<&v1::Gateway::set_port, 1, 65'535>(value, into);
+}
+
+constexpr Field<v1::Gateway> kGatewayFields[] = {
+    {"kind", [](const Input&, v1::Gateway&) {}},  // read before this table is chosen
+    {"name", ReadChecked<&v1::Gateway::mutable_name, CheckName>},
+    {"address", ReadChecked<&v1::Gateway::mutable_address, CheckAddress>},
+    {"port", ReadPort},
+};
+
+v1::Gateway ReadGateway(const Input& document) {
+  v1::Gateway gateway;
+  gateway.set_name("default");
+  gateway.set_address("0.0.0.0");
+  gateway.set_port(8080);
+  ReadFields<v1::Gateway>(document, kGatewayFields, gateway);
+  return gateway;
+}
+
+// ---- a file ----
+
+enum class DocumentKind { kApp, kGateway, kUnknown };
+
+DocumentKind ReadKind(const Input& document) {
+  const std::optional<Input> kind = document.Find("kind");
+  if (!kind) return DocumentKind::kApp;
+  const std::optional<size_t> chosen = kind->OneOf({"App", "Gateway"});
+  if (!chosen) return DocumentKind::kUnknown;
+  return *chosen == 0 ? DocumentKind::kApp : DocumentKind::kGateway;
+}
+
+// Two documents of one kind must not have one name.
+class SeenNames {
+ public:
+  void Check(const std::string& name, const Input& document) {
+    if (name.empty()) return;
+    const auto [first, is_new] = lines_.emplace(name, document.line());
+    if (!is_new) {
+      document.Fail(absl::StrCat("name: ", Quoted(name), " is taken (by the document of line ",
+                                 first->second, ")"));
+    }
+  }
+
+ private:
+  std::map<std::string, int> lines_;
+};
+
+}  // namespace
+
+absl::StatusOr<ParsedSpecs> ParseSpecs(const std::string& yaml, const ParseOptions& options) {
+  Mistakes mistakes(options.filename);
+  ParsedSpecs specs;
+  SeenNames apps, gateways;
+  const std::vector<YamlPtr> documents = ReadYaml(yaml, mistakes);
+  for (const YamlPtr& root : documents) {
+    const Input document(*root, "", root->line, mistakes);
+    if (root->kind != YamlNode::Kind::kMap) {
+      document.Fail("a document must be a map with at least name and command");
+      continue;
+    }
+    switch (ReadKind(document)) {
+      case DocumentKind::kApp:
+        specs.apps.push_back(ReadApp(document, options));
+        apps.Check(specs.apps.back().name(), document);
+        break;
+      case DocumentKind::kGateway:
+        specs.gateways.push_back(ReadGateway(document));
+        gateways.Check(specs.gateways.back().name(), document);
+        break;
+      case DocumentKind::kUnknown:
+        break;
+    }
+  }
+  if (documents.empty() && mistakes.empty()) {
+    mistakes.Add(1, "", "the file is empty (an app needs at least name and command)");
+  }
+  if (!mistakes.empty()) return mistakes.ToStatus();
+  return specs;
+}
+
+}  // namespace pando::controller

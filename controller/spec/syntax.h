@@ -1,0 +1,27 @@
+// What names may look like. Each check says what is allowed, or nothing when the text is fine.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pando::controller {
+
+using Complaint = std::optional<std::string>;
+
+// Of an app or a gateway: it becomes part of instance names, host names and file names.
+Complaint CheckName(std::string_view text);
+// Of an environment variable that an app may set itself.
+Complaint CheckEnvName(std::string_view text);
+// "*", "*.example.com" or an exact name, in lower case, without a port.
+Complaint CheckHost(std::string_view text);
+// A path prefix to route by.
+Complaint CheckRoutePath(std::string_view text);
+// A path to probe; it may have a query.
+Complaint CheckProbePath(std::string_view text);
+Complaint CheckLabelName(std::string_view text);
+Complaint CheckLabelValue(std::string_view text);
+// A numeric IPv4 or IPv6 address.
+Complaint CheckAddress(std::string_view text);
+
+}  // namespace pando::controller

@@ -1,0 +1,114 @@
+// A spec as YAML, every field written out, in the order of the documentation.
+#include <yaml-cpp/emitter.h>
+#include <yaml-cpp/emittermanip.h>
+
+#include <map>
+#include <string>
+
+#include "controller/spec/choices.h"
+#include "controller/spec/parse.h"
+#include "controller/spec/quantities.h"
+
+namespace pando::controller {
+namespace {
+
+using YAML::BeginMap;
+using YAML::BeginSeq;
+using YAML::DoubleQuoted;
+using YAML::EndMap;
+using YAML::EndSeq;
+using YAML::Flow;
+using YAML::Key;
+using YAML::Value;
+
+// Texts are quoted, so that "true", "5" and "~" stay texts.
+void EmitTexts(YAML::Emitter& out, const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  out << Flow << BeginSeq;
+  for (const std::string& text : texts) out << DoubleQuoted << text;
+  out << EndSeq;
+}
+
+void EmitMap(YAML::Emitter& out, const google::protobuf::Map<std::string, std::string>& map) {
+  out << BeginMap;
+  for (const auto& [key, value] : std::map<std::string, std::string>(map.begin(), map.end())) {
+    out << Key << DoubleQuoted << key << Value << DoubleQuoted << value;
+  }
+  out << EndMap;
+}
+
+void EmitHealth(YAML::Emitter& out, const v1::HealthCheck& health) {
+  out << BeginMap;
+  if (health.kind() == v1::HealthCheck::HTTP) {
+    out << Key << "path" << Value << DoubleQuoted << health.path();
+  } else {
+    out << Key << "tcp" << Value << true;
+  }
+  out << Key << "interval" << Value << FormatDuration(health.interval_ms());
+  out << Key << "timeout" << Value << FormatDuration(health.timeout_ms());
+  out << Key << "healthy" << Value << health.healthy_threshold();
+  out << Key << "unhealthy" << Value << health.unhealthy_threshold();
+  out << Key << "startup" << Value << FormatDuration(health.startup_ms());
+  out << EndMap;
+}
+
+void EmitResources(YAML::Emitter& out, const v1::Resources& resources) {
+  out << BeginMap;
+  if (resources.cpu_millis() > 0) {
+    out << Key << "cpu" << Value << FormatCpu(resources.cpu_millis());
+  }
+  if (resources.memory_bytes() > 0) {
+    out << Key << "memory" << Value << FormatSize(resources.memory_bytes());
+  }
+  out << EndMap;
+}
+
+}  // namespace
+
+std::string ToYaml(const v1::AppSpec& spec) {
+  YAML::Emitter out;
+  out << BeginMap;
+  out << Key << "name" << Value << spec.name();
+  out << Key << "command" << Value;
+  EmitTexts(out, spec.command());
+  if (spec.shell()) out << Key << "shell" << Value << true;
+  out << Key << "dir" << Value << DoubleQuoted << spec.dir();
+  if (!spec.env().empty()) {
+    out << Key << "env" << Value;
+    EmitMap(out, spec.env());
+  }
+  if (spec.has_replicas()) out << Key << "replicas" << Value << spec.replicas();
+  out << Key << "health" << Value;
+  EmitHealth(out, spec.health());
+
+  out << Key << "route" << Value << BeginMap << Key << "hosts" << Value;
+  EmitTexts(out, spec.route().hosts());
+  out << Key << "path" << Value << DoubleQuoted << spec.route().path() << EndMap;
+
+  out << Key << "load_balancing" << Value << BeginMap;
+  out << Key << "policy" << Value << PolicyName(spec.load_balancing().policy()) << EndMap;
+
+  out << Key << "stop" << Value << BeginMap;
+  out << Key << "signal" << Value << spec.stop().signal();
+  out << Key << "grace" << Value << FormatDuration(spec.stop().grace_ms());
+  out << Key << "drain" << Value << FormatDuration(spec.stop().drain_ms()) << EndMap;
+
+  if (spec.resources().cpu_millis() > 0 || spec.resources().memory_bytes() > 0) {
+    out << Key << "resources" << Value;
+    EmitResources(out, spec.resources());
+  }
+  if (!spec.placement().labels().empty()) {
+    out << Key << "placement" << Value << BeginMap << Key << "labels" << Value;
+    EmitMap(out, spec.placement().labels());
+    out << EndMap;
+  }
+
+  out << Key << "restart" << Value << BeginMap;
+  out << Key << "backoff" << Value << FormatDuration(spec.restart().backoff_initial_ms());
+  out << Key << "max_backoff" << Value << FormatDuration(spec.restart().backoff_max_ms());
+  out << Key << "reset_after" << Value << FormatDuration(spec.restart().reset_after_ms());
+  out << EndMap;
+  out << EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace pando::controller

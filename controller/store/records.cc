@@ -1,0 +1,319 @@
+#include "controller/store/records.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status_macros.h"
+#include "common/runtime/data_dir.h"
+
+namespace pando::controller {
+namespace {
+
+constexpr char kClusterKey[] = "cluster";
+constexpr char kAppPrefix[] = "app/";
+constexpr char kRevisionPrefix[] = "rev/";
+constexpr char kAssignmentPrefix[] = "asg/";
+constexpr char kNodePrefix[] = "node/";
+constexpr char kProxyPrefix[] = "proxy/";
+constexpr char kGatewayPrefix[] = "gateway/";
+constexpr char kEventPrefix[] = "event/";
+
+// Maps in key order: equal messages give equal bytes.
+std::string Serialize(const google::protobuf::MessageLite& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+std::string RevisionKey(const AppId& app, uint32_t number) {
+  return absl::StrCat(kRevisionPrefix, app.value, "/", number);
+}
+
+std::string EventKey(uint64_t sequence) {
+  return absl::StrFormat("%s%020d", kEventPrefix, sequence);
+}
+
+v1::AssignmentRecord::Wish ToRecord(Wish wish) {
+  switch (wish) {
+    case Wish::kRun:
+      return v1::AssignmentRecord::RUN;
+    case Wish::kDrain:
+      return v1::AssignmentRecord::DRAIN;
+    case Wish::kStop:
+      return v1::AssignmentRecord::STOP;
+  }
+  std::abort();  // not an enumerator
+}
+
+absl::StatusOr<Wish> FromRecord(v1::AssignmentRecord::Wish wish) {
+  switch (wish) {
+    case v1::AssignmentRecord::RUN:
+      return Wish::kRun;
+    case v1::AssignmentRecord::DRAIN:
+      return Wish::kDrain;
+    case v1::AssignmentRecord::STOP:
+      return Wish::kStop;
+    default:  // of a newer version: guessing could stop an instance that serves
+      return absl::DataLossError(absl::StrCat("unknown wish ", static_cast<int>(wish)));
+  }
+}
+
+// ---- one write of the core ----
+
+struct WriteTranslator {
+  int64_t now_unix_ms;
+
+  StoreWrite operator()(const PutApp& put) const {
+    v1::AppRecord record;
+    record.set_name(put.app.id.value);
+    record.set_revision(put.app.revision);
+    record.set_replicas(put.app.replicas);
+    if (put.app.spec_replicas) record.set_spec_replicas(*put.app.spec_replicas);
+    record.set_stopped(put.app.stopped);
+    record.set_generation(put.app.generation);
+    record.set_removing(put.app.removing);
+    return StorePut{absl::StrCat(kAppPrefix, put.app.id.value), Serialize(record)};
+  }
+  StoreWrite operator()(const DeleteApp& gone) const {
+    return StoreDelete{absl::StrCat(kAppPrefix, gone.app.value)};
+  }
+  StoreWrite operator()(const PutRevision& put) const {
+    const Revision& revision = put.revision;
+    v1::RevisionRecord record;
+    record.set_app(revision.app.value);
+    record.set_revision(revision.number);
+    *record.mutable_spec() = ToAppSpec(revision.config);
+    record.set_created_unix_ms(now_unix_ms);
+    record.set_reason(revision.reason);
+    return StorePut{RevisionKey(revision.app, revision.number), Serialize(record)};
+  }
+  StoreWrite operator()(const DeleteRevision& gone) const {
+    return StoreDelete{RevisionKey(gone.app, gone.number)};
+  }
+  StoreWrite operator()(const PutAssignment& put) const {
+    const Assignment& assignment = put.assignment;
+    v1::AssignmentRecord record;
+    record.set_id(assignment.id.value);
+    record.set_app(assignment.app.value);
+    record.set_slot(assignment.slot);
+    record.set_revision(assignment.revision);
+    record.set_node(assignment.node.value);
+    record.set_wish(ToRecord(assignment.wish));
+    record.set_was_ready(assignment.was_ready);
+    return StorePut{absl::StrCat(kAssignmentPrefix, assignment.id.value), Serialize(record)};
+  }
+  StoreWrite operator()(const DeleteAssignment& gone) const {
+    return StoreDelete{absl::StrCat(kAssignmentPrefix, gone.id.value)};
+  }
+  StoreWrite operator()(const PutNode& put) const {
+    v1::NodeRecord record;
+    record.set_name(put.node.id.value);
+    record.set_agent_id(put.node.agent_id);
+    record.set_cordoned(put.node.cordoned);
+    return StorePut{absl::StrCat(kNodePrefix, put.node.id.value), Serialize(record)};
+  }
+  StoreWrite operator()(const PutProxy& put) const {
+    v1::ProxyRecord record;
+    record.set_id(put.proxy.value);
+    return StorePut{absl::StrCat(kProxyPrefix, put.proxy.value), Serialize(record)};
+  }
+  StoreWrite operator()(const DeleteProxy& gone) const {
+    return StoreDelete{absl::StrCat(kProxyPrefix, gone.proxy.value)};
+  }
+  StoreWrite operator()(const PutGateway& put) const {
+    v1::GatewayRecord record;
+    record.mutable_gateway()->set_name(put.gateway.name);
+    record.mutable_gateway()->set_address(put.gateway.address);
+    record.mutable_gateway()->set_port(put.gateway.port);
+    return StorePut{absl::StrCat(kGatewayPrefix, put.gateway.name), Serialize(record)};
+  }
+};
+
+// ---- one record as the core's value ----
+
+absl::StatusOr<App> FromRecord(const v1::AppRecord& record) {
+  App app;
+  app.id = AppId{record.name()};
+  app.revision = record.revision();
+  app.replicas = record.replicas();
+  if (record.has_spec_replicas()) app.spec_replicas = record.spec_replicas();
+  app.stopped = record.stopped();
+  app.generation = record.generation();
+  app.removing = record.removing();
+  return app;
+}
+
+absl::StatusOr<Revision> FromRecord(const v1::RevisionRecord& record) {
+  return Revision{AppId{record.app()}, record.revision(), ToRevisionConfig(record.spec()),
+                  record.reason()};
+}
+
+absl::StatusOr<Assignment> FromRecord(const v1::AssignmentRecord& record) {
+  Assignment assignment;
+  assignment.id = AssignmentId{record.id()};
+  assignment.app = AppId{record.app()};
+  assignment.slot = record.slot();
+  assignment.revision = record.revision();
+  assignment.node = NodeId{record.node()};
+  PANDO_ASSIGN_OR_RETURN(assignment.wish, FromRecord(record.wish()));
+  assignment.was_ready = record.was_ready();
+  return assignment;
+}
+
+absl::StatusOr<NodeRecord> FromRecord(const v1::NodeRecord& record) {
+  return NodeRecord{NodeId{record.name()}, record.agent_id(), record.cordoned()};
+}
+
+absl::StatusOr<ProxyId> FromRecord(const v1::ProxyRecord& record) { return ProxyId{record.id()}; }
+
+absl::StatusOr<Gateway> FromRecord(const v1::GatewayRecord& record) {
+  const v1::Gateway& gateway = record.gateway();
+  if (gateway.port() == 0 || gateway.port() > 65535) {
+    return absl::DataLossError(absl::StrCat("port ", gateway.port(), " is not in 1-65535"));
+  }
+  return Gateway{gateway.name(), gateway.address(), static_cast<uint16_t>(gateway.port())};
+}
+
+template <class Record>
+absl::StatusOr<Record> ParseEntry(const StoreEntry& entry) {
+  Record record;
+  if (!record.ParseFromString(entry.value)) {
+    return absl::DataLossError(absl::StrCat("store key ", entry.key, " cannot be read"));
+  }
+  return record;
+}
+
+// Every record under `prefix`, appended to `values`.
+template <class Record, class Value>
+absl::Status LoadAll(Store& store, const char* prefix, std::vector<Value>& values) {
+  PANDO_ASSIGN_OR_RETURN(const std::vector<StoreEntry> entries, store.Range(prefix, 0, false));
+  values.reserve(entries.size());
+  for (const StoreEntry& entry : entries) {
+    PANDO_ASSIGN_OR_RETURN(const Record record, ParseEntry<Record>(entry));
+    absl::StatusOr<Value> value = FromRecord(record);
+    if (!value.ok()) {
+      return absl::DataLossError(
+          absl::StrCat("store key ", entry.key, ": ", value.status().message()));
+    }
+    values.push_back(*std::move(value));
+  }
+  return absl::OkStatus();
+}
+
+// The record with its term raised, committed. Two leaders that start at once do not get the same
+// term: the second one's commit is kAborted.
+absl::StatusOr<v1::ClusterRecord> RaiseTerm(Store& store) {
+  v1::ClusterRecord record;
+  std::vector<StoreWrite> writes;
+  int64_t revision = 0;
+  absl::StatusOr<StoreEntry> entry = store.Get(kClusterKey);
+  if (entry.ok()) {
+    revision = entry->revision;
+    PANDO_ASSIGN_OR_RETURN(record, ParseEntry<v1::ClusterRecord>(*entry));
+  } else if (absl::IsNotFound(entry.status())) {
+    record.set_cluster_id(RandomHexId());
+    writes.push_back(WriteTranslator{0}(PutGateway{}));
+  } else {
+    return entry.status();
+  }
+  record.set_term(record.term() + 1);
+  writes.push_back(StorePut{kClusterKey, Serialize(record)});
+  PANDO_RETURN_IF_ERROR(store.Commit({{kClusterKey, revision}}, writes).status());
+  return record;
+}
+
+LbPolicy FromSpec(v1::LoadBalancing::Policy policy) {
+  switch (policy) {
+    case v1::LoadBalancing::ROUND_ROBIN:
+      return LbPolicy::kRoundRobin;
+    case v1::LoadBalancing::RANDOM:
+      return LbPolicy::kRandom;
+    default:
+      return LbPolicy::kLeastRequest;
+  }
+}
+
+}  // namespace
+
+StoreWrite ToStoreWrite(const Write& write, int64_t now_unix_ms) {
+  return std::visit(WriteTranslator{now_unix_ms}, write);
+}
+
+std::vector<StoreWrite> ToStoreWrites(const v1::EventRecord& event) {
+  std::vector<StoreWrite> writes{StorePut{EventKey(event.sequence()), Serialize(event)}};
+  if (event.sequence() > kMaxEvents) {
+    writes.push_back(StoreDelete{EventKey(event.sequence() - kMaxEvents)});
+  }
+  return writes;
+}
+
+absl::StatusOr<LoadedState> LoadState(Store& store) {
+  LoadedState state;
+  PANDO_ASSIGN_OR_RETURN(state.record, RaiseTerm(store));
+  DurableState& cluster = state.cluster;
+  PANDO_RETURN_IF_ERROR(LoadAll<v1::AppRecord>(store, kAppPrefix, cluster.apps));
+  PANDO_RETURN_IF_ERROR(LoadAll<v1::RevisionRecord>(store, kRevisionPrefix, cluster.revisions));
+  PANDO_RETURN_IF_ERROR(
+      LoadAll<v1::AssignmentRecord>(store, kAssignmentPrefix, cluster.assignments));
+  PANDO_RETURN_IF_ERROR(LoadAll<v1::NodeRecord>(store, kNodePrefix, cluster.nodes));
+  PANDO_RETURN_IF_ERROR(LoadAll<v1::ProxyRecord>(store, kProxyPrefix, cluster.proxies));
+  PANDO_RETURN_IF_ERROR(LoadAll<v1::GatewayRecord>(store, kGatewayPrefix, cluster.gateways));
+  // Keys sort r10 before r2.
+  std::sort(cluster.revisions.begin(), cluster.revisions.end(),
+            [](const Revision& a, const Revision& b) {
+              return std::tie(a.app, a.number) < std::tie(b.app, b.number);
+            });
+  PANDO_ASSIGN_OR_RETURN(const std::vector<v1::EventRecord> newest, LoadEvents(store, 1));
+  if (!newest.empty()) state.next_event_sequence = newest.front().sequence() + 1;
+  return state;
+}
+
+absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t limit) {
+  PANDO_ASSIGN_OR_RETURN(std::vector<StoreEntry> entries, store.Range(kEventPrefix, limit, true));
+  std::reverse(entries.begin(), entries.end());
+  std::vector<v1::EventRecord> events;
+  events.reserve(entries.size());
+  for (const StoreEntry& entry : entries) {
+    PANDO_ASSIGN_OR_RETURN(v1::EventRecord event, ParseEntry<v1::EventRecord>(entry));
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
+  v1::AppSpec release = spec;
+  release.clear_replicas();
+  RevisionConfig config;
+  config.payload = Serialize(release);
+  config.hosts.assign(spec.route().hosts().begin(), spec.route().hosts().end());
+  config.path = spec.route().path();
+  config.lb_policy = FromSpec(spec.load_balancing().policy());
+  config.drain_timeout = Millis{spec.stop().drain_ms()};
+  config.startup_timeout = Millis{spec.health().startup_ms()};
+  config.node_labels.insert(spec.placement().labels().begin(), spec.placement().labels().end());
+  config.cpu_millis = spec.resources().cpu_millis();
+  config.memory_bytes = spec.resources().memory_bytes();
+  return config;
+}
+
+v1::AppSpec ToAppSpec(const RevisionConfig& config) {
+  v1::AppSpec spec;
+  // Payloads are made by ToRevisionConfig alone; to write half a release would be worse than to
+  // die.
+  if (!spec.ParseFromString(config.payload)) std::abort();
+  return spec;
+}
+
+}  // namespace pando::controller
