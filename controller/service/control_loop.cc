@@ -138,7 +138,12 @@ void ControlLoop::Record(v1::EventRecord event) {
   const std::string& subject = !event.instance().empty() ? event.instance()
                                : !event.app().empty()    ? event.app()
                                                          : event.node();
-  LogInfo(event.kind(), {{"of", subject}, {"node", event.node()}, {"detail", event.message()}});
+  if (event.node().empty() || &subject == &event.node()) {
+    LogInfo(event.kind(), {{"subject", subject}, {"detail", event.message()}});
+  } else {
+    LogInfo(event.kind(),
+            {{"subject", subject}, {"node", event.node()}, {"detail", event.message()}});
+  }
   timeline_.Add(std::move(event));
 }
 
