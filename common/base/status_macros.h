@@ -19,7 +19,9 @@
 #define PANDO_ASSIGN_OR_RETURN(lhs, expr) \
   PANDO_ASSIGN_OR_RETURN_INNER(PANDO_MACRO_JOIN(pando_or_, __LINE__), lhs, expr)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot be put in parentheses.
 #define PANDO_ASSIGN_OR_RETURN_INNER(temp, lhs, expr) \
   auto temp = (expr);                                 \
   if (!temp.ok()) return temp.status();               \
   lhs = *std::move(temp)
+// NOLINTEND(bugprone-macro-parentheses)
