@@ -1,0 +1,280 @@
+#include <gmock/gmock.h>
+
+#include "controller/core/cluster_harness.h"
+
+namespace pando::controller {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+TEST(ClusterRolloutTest, AFreshAppIsSpreadAndSettlesWhenProxiesKnow) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Connect("n2").ok());
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 8).ok());
+  EXPECT_EQ(h.PerNode(), (std::map<std::string, int>{{"n1", 4}, {"n2", 4}}));
+  EXPECT_EQ(h.Shown(), "");  // known, and empty
+  for (uint32_t slot = 1; slot <= 8; ++slot) h.Say(h.Of(slot).at(0).id, Phase::kReady);
+  EXPECT_EQ(h.Status().ready, 8u);
+  EXPECT_EQ(h.Status().available, 0u);
+  EXPECT_FALSE(h.Status().settled);
+  h.Ack("p");
+  EXPECT_EQ(h.Status().available, 8u);
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Count("in-rotation"), 8u);
+  EXPECT_EQ(h.State(h.Of(1).at(0).id), "in-rotation");
+}
+
+TEST(ClusterRolloutTest, WithoutProxiesReadyIsEnough) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  EXPECT_FALSE(h.Status().settled);
+  h.Say(h.Of(1).at(0).id, Phase::kReady);
+  EXPECT_TRUE(h.Status().settled);
+}
+
+TEST(ClusterRolloutTest, OldInstancesServeUntilNewOnesAreAcknowledged) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Connect("n2").ok());
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  ASSERT_TRUE(h.Apply("v2", 4).ok());
+  EXPECT_EQ(h.Of(1).size(), 2u);
+  EXPECT_EQ(h.Of(2).size(), 1u);  // one at a time
+  const AssignmentId old_id = h.Of(1).at(0).id, new_id = h.Of(1).at(1).id;
+
+  h.Say(new_id, Phase::kReady);
+  EXPECT_EQ(h.Of(1).at(0).wish, Wish::kRun);  // not acknowledged yet
+  h.Ack("p");
+  EXPECT_EQ(h.Of(1).at(0).wish, Wish::kDrain);
+  EXPECT_EQ(h.Of(2).size(), 2u);  // the next one starts
+  EXPECT_THAT(h.Shown(), HasSubstr("web.1:draining"));
+  h.InFlight("p", old_id, 0, true);
+  EXPECT_TRUE(h.Ordered(old_id));  // told, but its table may still have it
+  h.Ack("p");
+  EXPECT_FALSE(h.Ordered(old_id));
+  EXPECT_EQ(h.State(old_id), "stopping");
+  h.Gone(old_id);
+  EXPECT_EQ(h.Of(1).size(), 1u);
+
+  for (int i = 0; i < 20; ++i) {
+    h.Round();
+    EXPECT_GE(h.Status().available + h.Status().outdated, 4u);
+  }
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kComplete);
+  EXPECT_EQ(h.PerNode(), (std::map<std::string, int>{{"n1", 2}, {"n2", 2}}));
+}
+
+TEST(ClusterRolloutTest, FailingReleaseStopsAtTheSurgeAndSaysWhy) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  h.Settle();
+  ASSERT_TRUE(h.Apply("v2", 3).ok());
+  InstanceReport report = h.Report(h.Of(1).at(1).id, Phase::kBackoff);
+  report.detail = "exited with code 1";
+  report.failed_starts = 2;
+  h.Say(report);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kProgressing);
+  report.failed_starts = 3;
+  h.Say(report);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kFailed);
+  EXPECT_EQ(h.Status().failure, "web.1 on n1: exited with code 1 (3 failed starts)");
+  EXPECT_FALSE(h.Status().settled);
+  h.Settle();
+  EXPECT_EQ(h.Of(2).size(), 1u);
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy web.3:healthy");
+
+  // What never served is replaced at once by the repaired release.
+  ASSERT_TRUE(h.Apply("v3", 3).ok());
+  EXPECT_EQ(h.Of(1).at(1).wish, Wish::kStop);
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Of(3).at(0).revision, 3u);
+}
+
+TEST(ClusterRolloutTest, ScaleDownTakesTheHighestSlots) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  ASSERT_TRUE(h.Scale(2).ok());
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy web.3:draining web.4:draining");
+  EXPECT_FALSE(h.Status().settled);
+  h.Ack("p");
+  EXPECT_TRUE(h.Status().settled);  // draining ones may still finish
+  EXPECT_EQ(h.Status().draining, 2u);
+}
+
+TEST(ClusterRolloutTest, NothingFitsIsSaidOnceAndTriedAgainWhenThereIsRoom) {
+  ClusterHarness h;
+  NodeHello hello = ClusterHarness::HelloOf("n1");
+  hello.max_instances = 2;
+  ASSERT_TRUE(h.Connect(hello).ok());
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  EXPECT_EQ(h.Status().placed, 2u);
+  EXPECT_EQ(h.Status().pending_reason, "n1 is full (2 of 2)");
+  EXPECT_EQ(h.cluster->GetInstances(kWeb).at(2).state, "pending");
+  h.Say(h.Of(1).at(0).id, Phase::kReady);
+  EXPECT_EQ(h.Count("pending"), 1u);
+  ASSERT_TRUE(h.Connect("n2").ok());
+  EXPECT_EQ(h.Status().placed, 3u);
+  EXPECT_EQ(h.Status().pending_reason, "");
+}
+
+TEST(ClusterRolloutTest, PanicServesWhatIsLeft) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle();
+  h.Say(h.Of(1).at(0).id, Phase::kUnhealthy);
+  EXPECT_EQ(h.Shown(), "web.2:healthy");
+  h.Say(h.Of(2).at(0).id, Phase::kUnhealthy);
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy");
+  EXPECT_EQ(h.Status().available, 0u);
+  h.Say(h.Of(2).at(0).id, Phase::kReady);
+  EXPECT_EQ(h.Shown(), "web.2:healthy");
+}
+
+TEST(ClusterRolloutTest, TheTableIsPublishedOnlyWhenItChanges) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  InstanceReport report = h.Report(h.Of(1).at(0).id, Phase::kReady);
+  h.Say(report);
+  EXPECT_EQ(h.last.tables.size(), 1u);
+  const uint64_t generation = h.tables.at(kWeb).generation;
+  report.detail = "fine";
+  h.Say(report);
+  EXPECT_TRUE(h.last.tables.empty());
+  h.Pass(seconds(1));
+  EXPECT_EQ(h.cluster->Table(kWeb)->generation, generation);
+}
+
+TEST(ClusterRolloutTest, ANewProcessOfAnInstanceHasToBeAcknowledgedAgain) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  h.Settle();
+  const AssignmentId id = h.Of(1).at(0).id;
+  InstanceReport restarted = h.Report(id, Phase::kReady);
+  restarted.port = 29'000;
+  restarted.restarts = 1;
+  h.Say(restarted);  // the reports between were not seen
+  EXPECT_EQ(h.Count("instance-exited"), 1u);
+  EXPECT_EQ(h.Status().available, 0u);
+  h.Ack("p");
+  EXPECT_EQ(h.Status().available, 1u);
+}
+
+// ---- drains ----
+
+struct Drained {
+  ClusterHarness h;
+  AssignmentId id;
+
+  explicit Drained(std::vector<std::pair<std::string, bool>> proxies) {
+    EXPECT_TRUE(h.Connect("n1").ok());
+    for (const auto& [name, reports] : proxies) h.ConnectProxy(name, reports);
+    EXPECT_TRUE(h.Apply("v1", 2).ok());
+    h.Settle(3);
+    EXPECT_TRUE(h.Status().settled);
+    id = h.Of(2).at(0).id;
+    EXPECT_TRUE(h.Scale(1).ok());
+  }
+};
+
+TEST(ClusterDrainTest, WithoutProxiesItIsOverAtOnce) {
+  Drained d({});
+  EXPECT_FALSE(d.h.Ordered(d.id));
+  EXPECT_EQ(d.h.Shown(), "web.1:healthy");
+}
+
+TEST(ClusterDrainTest, EveryLiveProxyHasToBeEmpty) {
+  Drained d({{"p", true}, {"q", true}});
+  d.h.Ack("p");
+  d.h.InFlight("p", d.id, 0, true);
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Ack("q");
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.InFlight("q", d.id, 3, true);
+  d.h.InFlight("q", d.id, 0, false);  // its table had it pickable then
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.InFlight("q", d.id, 0, true);
+  EXPECT_FALSE(d.h.Ordered(d.id));
+  EXPECT_EQ(d.h.Count("drained"), 1u);
+}
+
+TEST(ClusterDrainTest, TheTimeoutNamesWhoHoldsIt) {
+  Drained d({{"p", true}, {"other-client", false}});
+  d.h.AckAll();
+  d.h.DrainAll();
+  d.h.Pass(seconds(29));
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Pass(seconds(1));
+  EXPECT_FALSE(d.h.Ordered(d.id));
+  ASSERT_EQ(d.h.Count("drain-timeout"), 1u);
+  for (const TimelineEvent& e : d.h.events) {
+    if (e.kind != "drain-timeout") continue;
+    EXPECT_EQ(e.message, "still held by other-client");
+  }
+}
+
+TEST(ClusterDrainTest, ADisconnectedProxyCountsUntilItsLeaseIsOver) {
+  Drained d({{"p", true}});
+  d.h.DisconnectProxy("p");
+  d.h.Pass(seconds(9));
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Pass(seconds(1));
+  EXPECT_FALSE(d.h.Ordered(d.id));
+  EXPECT_EQ(d.h.Count("proxy-forgotten"), 1u);
+  EXPECT_TRUE(d.h.model.Load().proxies.empty());
+}
+
+TEST(ClusterDrainTest, AProxyThatComesBackCountsByWhatItAcknowledgesThen) {
+  Drained d({{"p", true}});
+  d.h.Ack("p");
+  d.h.DisconnectProxy("p");
+  d.h.ConnectProxy("p");
+  d.h.InFlight("p", d.id, 0, true);
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Ack("p");
+  EXPECT_FALSE(d.h.Ordered(d.id));
+}
+
+TEST(ClusterDrainTest, EndsWithTheProcess) {
+  Drained d({{"p", true}});
+  d.h.Say(d.id, Phase::kBackoff);
+  EXPECT_FALSE(d.h.Ordered(d.id));
+}
+
+TEST(ClusterDrainTest, EndsWithTheNode) {
+  ClusterHarness h;
+  for (const char* name : {"n1", "n2", "n3"}) ASSERT_TRUE(h.Connect(name).ok());
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  h.Settle(3);
+  const Assignment last = h.Of(3).at(0);
+  ASSERT_TRUE(h.Scale(2).ok());
+  h.Pass(seconds(6), {last.node.value});
+  EXPECT_TRUE(h.Of(3).empty());
+}
+
+TEST(ClusterDrainTest, WhatAnAgentNeverHeardOfIsForgottenAtOnce) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  ASSERT_TRUE(h.Scale(0).ok());
+  EXPECT_TRUE(h.model.assignments().empty());
+}
+
+}  // namespace
+}  // namespace pando::controller
