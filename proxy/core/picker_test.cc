@@ -1,0 +1,136 @@
+#include "proxy/core/picker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace pando::proxy {
+namespace {
+
+using Counts = std::map<uint32_t, int>;
+
+std::shared_ptr<Cluster> MakeCluster(LbPolicy policy, int endpoints) {
+  auto cluster = std::make_shared<Cluster>();
+  cluster->name = "web";
+  cluster->lb_policy = policy;
+  for (int i = 0; i < endpoints; ++i) {
+    Endpoint endpoint;
+    endpoint.counters = std::make_shared<EndpointCounters>();
+    cluster->endpoints.push_back(std::move(endpoint));
+  }
+  return cluster;
+}
+
+void SetInFlight(Cluster& cluster, const std::vector<uint32_t>& in_flight) {
+  for (size_t i = 0; i < in_flight.size(); ++i) {
+    cluster.endpoints[i].counters->in_flight = in_flight[i];
+  }
+}
+
+Counts PickMany(ClusterPicker& picker, int times, ClusterPicker::Context context = {}) {
+  Counts counts;
+  for (int i = 0; i < times; ++i) ++counts[picker.Pick(context).value()];
+  return counts;
+}
+
+TEST(PickerTest, NobodyToPick) {
+  for (LbPolicy policy : {LbPolicy::kLeastRequest, LbPolicy::kRoundRobin, LbPolicy::kRandom}) {
+    auto cluster = MakeCluster(policy, 0);
+    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}), std::nullopt);
+    cluster = MakeCluster(policy, 1);
+    cluster->endpoints[0].health = EndpointHealth::kDraining;
+    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}), std::nullopt);
+  }
+}
+
+TEST(PickerTest, PrefersHealthyThenSuspectThenAvoided) {
+  for (LbPolicy policy : {LbPolicy::kLeastRequest, LbPolicy::kRoundRobin, LbPolicy::kRandom}) {
+    auto cluster = MakeCluster(policy, 4);
+    cluster->endpoints[0].health = EndpointHealth::kDraining;
+    cluster->endpoints[1].health = EndpointHealth::kSuspect;
+    ClusterPicker picker(cluster, 7);
+    EXPECT_THAT(PickMany(picker, 20),
+                testing::UnorderedElementsAre(testing::Key(2u), testing::Key(3u)));
+    const std::vector<uint8_t> avoid = {0, 0, 1, 0};
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = {}, .avoid = avoid}), (Counts{{3, 20}}));
+    std::vector<const EndpointCounters*> tried = {cluster->endpoints[3].counters.get()};
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = {}}), (Counts{{2, 20}}));
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid}), (Counts{{1, 20}}));
+    tried.push_back(cluster->endpoints[1].counters.get());
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid}), (Counts{{2, 20}}));
+    tried.push_back(cluster->endpoints[2].counters.get());
+    EXPECT_EQ(picker.Pick({.exclude = tried, .avoid = avoid}), std::nullopt);
+  }
+}
+
+TEST(RoundRobinTest, TakesTurns) {
+  ClusterPicker picker(MakeCluster(LbPolicy::kRoundRobin, 3), 5);
+  EXPECT_EQ(PickMany(picker, 300), (Counts{{0, 100}, {1, 100}, {2, 100}}));
+}
+
+TEST(RoundRobinTest, FollowsWeightsEvenly) {
+  auto cluster = MakeCluster(LbPolicy::kRoundRobin, 3);
+  cluster->endpoints[1].weight = 3;
+  ClusterPicker picker(cluster, 5);
+  EXPECT_EQ(PickMany(picker, 5), (Counts{{0, 1}, {1, 3}, {2, 1}}));
+  EXPECT_EQ(PickMany(picker, 500), (Counts{{0, 100}, {1, 300}, {2, 100}}));
+}
+
+TEST(RandomChoiceTest, FollowsWeights) {
+  auto cluster = MakeCluster(LbPolicy::kRandom, 3);
+  cluster->endpoints[2].weight = 2;
+  ClusterPicker picker(cluster, 5);
+  Counts counts = PickMany(picker, 40'000);
+  EXPECT_NEAR(counts[0], 10'000, 500);
+  EXPECT_NEAR(counts[1], 10'000, 500);
+  EXPECT_NEAR(counts[2], 20'000, 500);
+}
+
+TEST(LeastRequestTest, PicksTheLeastLoadedAndTakesTurnsAmongEquals) {
+  auto cluster = MakeCluster(LbPolicy::kLeastRequest, 4);
+  ClusterPicker picker(cluster, 5);
+  SetInFlight(*cluster, {3, 1, 2, 1});
+  EXPECT_EQ(PickMany(picker, 100), (Counts{{1, 50}, {3, 50}}));
+  SetInFlight(*cluster, {0, 1, 2, 1});
+  EXPECT_EQ(PickMany(picker, 100), (Counts{{0, 100}}));
+  SetInFlight(*cluster, {0, 0, 0, 0});
+  EXPECT_EQ(PickMany(picker, 100), (Counts{{0, 25}, {1, 25}, {2, 25}, {3, 25}}));
+}
+
+TEST(LeastRequestTest, CountsLoadByWeight) {
+  auto cluster = MakeCluster(LbPolicy::kLeastRequest, 2);
+  cluster->endpoints[1].weight = 4;
+  ClusterPicker picker(cluster, 5);
+  SetInFlight(*cluster, {0, 2});
+  EXPECT_EQ(PickMany(picker, 10), (Counts{{1, 10}}));
+  SetInFlight(*cluster, {0, 5});
+  EXPECT_EQ(PickMany(picker, 10), (Counts{{0, 10}}));
+}
+
+TEST(LeastRequestTest, ChoosesTheBetterOfTwoAmongMany) {
+  constexpr int kEndpoints = 100;
+  auto cluster = MakeCluster(LbPolicy::kLeastRequest, kEndpoints);
+  for (int i = 0; i < kEndpoints; ++i) {
+    cluster->endpoints[i].counters->in_flight = static_cast<uint32_t>(i);
+  }
+  ClusterPicker picker(cluster, 5);
+  Counts counts = PickMany(picker, 100'000);
+  EXPECT_EQ(counts.count(kEndpoints - 1), 0u) << "the most loaded one never wins";
+  // Of two picks at random rank r (from the best) wins with (2(n-r)-1) / n(n-1).
+  EXPECT_NEAR(counts[0], 2'000, 250);
+  EXPECT_NEAR(counts[50], 990, 200);
+}
+
+TEST(PickerTest, SpreadsWithoutABestStart) {
+  // Many workers with a new table each: their first picks must not all be the same.
+  auto cluster = MakeCluster(LbPolicy::kLeastRequest, 4);
+  Counts first;
+  for (uint64_t seed = 0; seed < 400; ++seed)
+    ++first[ClusterPicker(cluster, seed).Pick({}).value()];
+  for (const auto& [index, count] : first) EXPECT_NEAR(count, 100, 40);
+  EXPECT_EQ(first.size(), 4u);
+}
+
+}  // namespace
+}  // namespace pando::proxy

@@ -1,0 +1,165 @@
+#include "proxy/net/data_plane.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <map>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "proxy/net/worker.h"
+
+namespace pando::proxy {
+namespace {
+
+// Calls `done` when every worker has arrived, or when told that it is enough.
+class Barrier {
+ public:
+  Barrier(size_t count, absl::AnyInvocable<void()> done) : left_(count), done_(std::move(done)) {}
+
+  void Arrive() {
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) Finish();
+  }
+  void Finish() {
+    if (!finished_.exchange(true, std::memory_order_acq_rel) && done_) done_();
+  }
+
+ private:
+  std::atomic<size_t> left_;
+  std::atomic<bool> finished_{false};
+  absl::AnyInvocable<void()> done_;
+};
+
+}  // namespace
+
+class DataPlane::Workers {
+ public:
+  explicit Workers(DataPlaneConfig config);
+  ~Workers();
+  absl::Status Start();
+  absl::Status PrepareListeners(const std::vector<Listener>& listeners);
+  void SetTable(std::shared_ptr<const ProxyTable> table, absl::AnyInvocable<void()> switched);
+  void Drain(Millis bound, absl::AnyInvocable<void()> done);
+  DataPlaneStats Stats() const;
+
+  std::function<void()> drained;
+
+ private:
+  std::map<ListenAddress, std::vector<UniqueFd>> sockets_;  // empty once the workers have them
+  std::atomic<uint64_t> tables_applied_{0};
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+DataPlane::Workers::Workers(DataPlaneConfig config) {
+  // A write to a socket never raises it here; a library's write to a pipe still could.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::random_device random;
+  int count = config.workers;
+  if (count <= 0) count = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  for (int i = 0; i < count; ++i) {
+    const uint64_t seed = (uint64_t{random()} << 32) | random();
+    workers_.push_back(std::make_unique<Worker>(config, seed, drained));
+  }
+}
+
+DataPlane::Workers::~Workers() {
+  // All threads first: a task of one worker may hold the last reference to what another uses.
+  for (const auto& worker : workers_) worker->Stop();
+}
+
+absl::Status DataPlane::Workers::Start() {
+  for (const auto& worker : workers_) {
+    if (absl::Status status = worker->Start(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DataPlane::Workers::PrepareListeners(const std::vector<Listener>& listeners) {
+  std::map<ListenAddress, std::vector<UniqueFd>> opened;
+  for (const Listener& listener : listeners) {
+    const ListenAddress address{listener.address, listener.port};
+    if (sockets_.contains(address) || opened.contains(address)) continue;
+    const auto same_port = [&](const auto& entry) { return entry.first.second == listener.port; };
+    const bool shared = std::any_of(sockets_.begin(), sockets_.end(), same_port) ||
+                        std::any_of(opened.begin(), opened.end(), same_port);
+    absl::StatusOr<std::vector<UniqueFd>> sockets =
+        OpenListener(listener, static_cast<int>(workers_.size()), shared);
+    if (!sockets.ok()) return sockets.status();
+    opened.emplace(address, *std::move(sockets));
+  }
+  sockets_.merge(opened);
+  return absl::OkStatus();
+}
+
+void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
+                                  absl::AnyInvocable<void()> switched) {
+  std::map<ListenAddress, std::vector<UniqueFd>> kept;
+  std::vector<std::pair<Listener, std::vector<UniqueFd>>> fresh;
+  for (const Listener& listener : table->listeners) {
+    const auto found = sockets_.find({listener.address, listener.port});
+    if (found == sockets_.end()) continue;
+    if (!found->second.empty()) fresh.emplace_back(listener, std::move(found->second));
+    kept.try_emplace(found->first);
+    sockets_.erase(found);
+  }
+  sockets_ = std::move(kept);  // closes what was prepared but is not in the table
+
+  auto compiled = std::make_shared<const CompiledTable>(std::move(table));
+  auto barrier =
+      std::make_shared<Barrier>(workers_.size(), [this, switched = std::move(switched)]() mutable {
+        tables_applied_.fetch_add(1, std::memory_order_relaxed);
+        if (switched) switched();
+      });
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    std::vector<std::pair<Listener, UniqueFd>> sockets;
+    for (auto& [listener, fds] : fresh) sockets.emplace_back(listener, std::move(fds[i]));
+    Worker* worker = workers_[i].get();
+    worker->Post([worker, compiled, barrier, sockets = std::move(sockets)]() mutable {
+      worker->ApplyTable(compiled);
+      for (auto& [listener, fd] : sockets) worker->StartListening(listener, std::move(fd));
+      barrier->Arrive();
+    });
+  }
+}
+
+void DataPlane::Workers::Drain(Millis bound, absl::AnyInvocable<void()> done) {
+  sockets_.clear();
+  auto barrier = std::make_shared<Barrier>(workers_.size(), std::move(done));
+  for (const auto& worker : workers_) {
+    worker->Post([worker = worker.get(), barrier, bound] {
+      worker->RunAfter(bound, [barrier] { barrier->Finish(); });
+      worker->Drain([barrier] { barrier->Arrive(); });
+    });
+  }
+}
+
+DataPlaneStats DataPlane::Workers::Stats() const {
+  DataPlaneStats sum;
+  std::map<std::string, ClusterStats> clusters;
+  for (const auto& worker : workers_) worker->AddTo(clusters, sum);
+  for (auto& [name, stats] : clusters) sum.clusters.push_back(std::move(stats));
+  sum.tables_applied_total = tables_applied_.load(std::memory_order_relaxed);
+  return sum;
+}
+
+DataPlane::DataPlane(DataPlaneConfig config)
+    : workers_(std::make_unique<Workers>(std::move(config))) {}
+DataPlane::~DataPlane() = default;
+absl::Status DataPlane::Start() { return workers_->Start(); }
+absl::Status DataPlane::PrepareListeners(const std::vector<Listener>& listeners) {
+  return workers_->PrepareListeners(listeners);
+}
+void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
+                         absl::AnyInvocable<void()> switched) {
+  workers_->SetTable(std::move(table), std::move(switched));
+}
+void DataPlane::OnDrained(std::function<void()> callback) {
+  workers_->drained = std::move(callback);
+}
+void DataPlane::Drain(Millis bound, absl::AnyInvocable<void()> done) {
+  workers_->Drain(bound, std::move(done));
+}
+DataPlaneStats DataPlane::Stats() const { return workers_->Stats(); }
+
+}  // namespace pando::proxy

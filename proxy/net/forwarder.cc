@@ -1,0 +1,628 @@
+#include "proxy/net/forwarder.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/core/h1_writer.h"
+#include "proxy/net/h1_session.h"
+#include "proxy/net/worker.h"
+
+namespace pando::proxy {
+namespace {
+
+constexpr size_t kMaxReplayBytes = 64 * 1024;
+// Up to here copying a body behind its head is cheaper than gathering the two.
+constexpr size_t kCopyBytes = 4 * 1024;
+// Reads in a row before other connections get their turn.
+constexpr int kMaxRounds = 16;
+constexpr size_t kMaxKeptCapacity = 16 * 1024;
+
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_view rest) {
+  session_ = &session;
+  state_ = State::kPicking;
+  outcome_ = Outcome::kWaiting;
+  method_ = head.method;
+  client_minor_version_ = head.minor_version;
+  idempotent_ = IsIdempotent(head.method) || head.idempotency_key;
+  wants_upgrade_ = head.upgrade;
+  started_ = last_progress_ = worker_.poller().now();
+  sent_seen_ = 0;
+  close_client_ = !head.keep_alive || worker_.draining();
+  replayable_ = true;
+  attempts_ = 0;
+  holds_budget_ = fresh_only_ = upstream_broken_ = false;
+  response_bytes_seen_ = head_sent_ = dechunk_ = silent_ = false;
+  client_ended_ = upstream_ended_ = client_end_passed_ = upstream_end_passed_ = false;
+  status_ = 0;
+  tried_.clear();
+  counters_ = nullptr;
+
+  request_body_.Start(head.body, head.content_length);
+  const size_t used = request_body_.Consume(rest);
+  replay_.assign(rest.substr(0, used));
+  if (request_body_.failed()) {
+    worker_.stats().bad_requests.Add();
+    Fail(400, "a malformed chunked body");
+    return used;
+  }
+  const Route* route =
+      session.routes() == nullptr ? nullptr : session.routes()->Match(head.host, head.target);
+  if (route == nullptr) {
+    worker_.stats().unrouted.Add();
+    Fail(404, absl::StrCat("no route for host ", View(head.host)));
+    return used;
+  }
+  cluster_name_ = route->cluster;
+  response_timeout_ = route->timeout;
+  head_.clear();
+  AppendRequestHead(head, session.client_address(), "http", head_);
+  return used;
+}
+
+Exchange::Outcome Exchange::Run() {
+  if (silent_) OnSilenceTooLong();
+  while (state_ != State::kFinished) {
+    const State before = state_;
+    switch (state_) {
+      case State::kPicking:
+        StartAttempt();
+        break;
+      case State::kConnecting:
+        if (!FinishConnect()) return Outcome::kWaiting;
+        break;
+      case State::kStreaming:
+        PumpBoth();
+        break;
+      case State::kTunnel:
+        PumpTunnel();
+        break;
+      case State::kFinished:
+        break;
+    }
+    const bool pumped = before == State::kStreaming || before == State::kTunnel;
+    if (pumped && state_ == before) return Outcome::kWaiting;
+  }
+  return outcome_;
+}
+
+void Exchange::End() {
+  ReleaseUpstream(false);
+  LeaveEndpoint();
+  if (holds_budget_) worker_.retry_budget().GiveBack();
+  holds_budget_ = false;
+  if (counters_ != nullptr) {
+    counters_->requests.Add();
+    counters_->responses_by_class[static_cast<size_t>(status_ / 100)].Add();
+    // A tunnel's life says nothing about how fast the app answers.
+    if (status_ != 101) counters_->RecordLatency(worker_.poller().now() - started_);
+  }
+  cluster_.reset();
+  counters_ = nullptr;
+  partial_.Clear();
+  if (head_.capacity() > kMaxKeptCapacity) std::string().swap(head_);
+  if (replay_.capacity() > kMaxKeptCapacity) std::string().swap(replay_);
+  session_ = nullptr;
+  state_ = State::kFinished;
+}
+
+void Exchange::OnUpstreamReady() { session_->Pump(); }
+
+Instant Exchange::silence_deadline() const {
+  return last_progress_ + worker_.config().stream_idle_timeout;
+}
+
+// ---- an attempt
+
+std::optional<uint32_t> Exchange::PickEndpoint() {
+  // Always by the newest table: an endpoint that drains must get nothing new, retries included.
+  cluster_ = worker_.FindCluster(cluster_name_);
+  if (cluster_ == nullptr) return std::nullopt;
+  counters_ = &cluster_->counters;
+  ClusterPicker::Context context;
+  context.exclude = tried_;
+  const Instant now = worker_.poller().now();
+  if (now < cluster_->suspicion_until) {
+    std::vector<uint8_t>& avoid = worker_.avoid_scratch();
+    avoid.clear();
+    for (const UpstreamHost* host : cluster_->hosts) {
+      avoid.push_back(host != nullptr && host->suspicion.Holds(now) ? 1 : 0);
+    }
+    context.avoid = avoid;
+  }
+  std::optional<uint32_t> picked = cluster_->picker.Pick(context);
+  if (!picked.has_value() && fresh_only_) {
+    // Only kept connections have failed: the instance itself may be in the best of health.
+    context.exclude = {};
+    picked = cluster_->picker.Pick(context);
+  }
+  return picked;
+}
+
+void Exchange::StartAttempt() {
+  const std::optional<uint32_t> picked = PickEndpoint();
+  if (!picked.has_value()) {
+    if (attempts_ > 0) {
+      if (counters_ != nullptr) counters_->upstream_failures.Add();
+      Fail(failure_status_, absl::StrCat("no other instance of ", cluster_name_, " is ready"));
+      return;
+    }
+    if (counters_ != nullptr) counters_->no_endpoint.Add();
+    Fail(503, absl::StrCat("no instance of ", cluster_name_, " is ready"));
+    return;
+  }
+  host_ = cluster_->hosts[*picked];
+  worker_.pool().AddUser(*host_);
+  host_->counters->in_flight.fetch_add(1, std::memory_order_relaxed);
+  ++attempts_;
+  tried_.push_back(host_->counters.get());
+
+  if (!fresh_only_) upstream_ = worker_.pool().Take(*host_, *this);
+  // What cannot be sent twice is not sent on a connection that has been closed but not yet
+  // reported as such.
+  while (upstream_ != nullptr && !idempotent_ && upstream_->stream.HasUnexpectedInput()) {
+    ReleaseUpstream(false);
+    upstream_ = worker_.pool().Take(*host_, *this);
+  }
+  if (upstream_ != nullptr) {
+    SendFromStart();
+    return;
+  }
+  absl::StatusOr<UpstreamConnection*> connection =
+      worker_.pool().Connect(*host_, *this, cluster_->cluster->connect_timeout);
+  if (!connection.ok()) {
+    counters_->connect_failures.Add();
+    // Out of descriptors or ports is this machine's fault, not the instance's.
+    if (connection.status().code() == absl::StatusCode::kUnavailable) Blame();
+    AttemptFailed(AttemptFailure::kNotSent, 502);
+    return;
+  }
+  upstream_ = *connection;
+  state_ = State::kConnecting;
+}
+
+bool Exchange::FinishConnect() {
+  const std::optional<bool> connected = upstream_->ConnectResult();
+  if (!connected.has_value() && !upstream_->timed_out()) return false;
+  if (connected.value_or(false)) {
+    counters_->connects.Add();
+    SendFromStart();
+    return true;
+  }
+  counters_->connect_failures.Add();
+  Blame();
+  AttemptFailed(AttemptFailure::kNotSent, connected.has_value() ? 502 : 504);
+  return true;
+}
+
+void Exchange::SendFromStart() {
+  state_ = State::kStreaming;
+  scanner_.Reset();
+  partial_.Clear();
+  upstream_broken_ = false;
+  last_progress_ = worker_.poller().now();
+  Stream& upstream = upstream_->stream;
+  const uint64_t sent_before = upstream.sent_bytes();
+  if (!upstream.Send(head_, replay_)) {
+    if (upstream.sent_bytes() == sent_before) {
+      AttemptFailed(AttemptFailure::kNotSent, 502);
+      return;
+    }
+    upstream_broken_ = true;
+  }
+  TimerWheel& timers = worker_.poller().timers();
+  if (response_timeout_ > Millis{0}) {
+    timers.Arm(*upstream_, worker_.poller().now() + response_timeout_);
+  } else {
+    timers.Cancel(*upstream_);
+  }
+}
+
+void Exchange::AttemptFailed(AttemptFailure failure, int status) {
+  const bool reused = upstream_ != nullptr && upstream_->reused();
+  ReleaseUpstream(false);
+  LeaveEndpoint();
+  const RetryQuestion question{failure, idempotent_, replayable_, attempts_};
+  if (MayRetry(question)) {
+    // An attempt that reached nobody put no load on anybody.
+    if (failure != AttemptFailure::kNotSent && !holds_budget_) {
+      holds_budget_ = worker_.retry_budget().TryTake(worker_.active_exchanges());
+    }
+    if (failure == AttemptFailure::kNotSent || holds_budget_) {
+      counters_->retries.Add();
+      fresh_only_ = fresh_only_ || reused;
+      failure_status_ = status;
+      state_ = State::kPicking;
+      return;
+    }
+  }
+  counters_->upstream_failures.Add();
+  Fail(status, status == 504
+                   ? absl::StrCat("an instance of ", cluster_name_, " did not answer in time")
+                   : absl::StrCat("an instance of ", cluster_name_, " failed to answer"));
+}
+
+void Exchange::Blame() {
+  host_->suspicion.OnFailure(worker_.poller().now());
+  if (cluster_ != nullptr) {
+    cluster_->suspicion_until = std::max(cluster_->suspicion_until, host_->suspicion.until());
+  }
+}
+
+// ---- both ways
+
+void Exchange::PumpBoth() {
+  PumpRequest();
+  if (state_ == State::kStreaming) PumpResponse();
+  if (state_ != State::kStreaming) return;
+  if (upstream_->timed_out() && !response_bytes_seen_) {
+    Blame();
+    AttemptFailed(AttemptFailure::kTimeout, 504);
+    return;
+  }
+  const uint64_t sent = session_->stream().sent_bytes() + upstream_->stream.sent_bytes();
+  if (sent != sent_seen_) {
+    sent_seen_ = sent;
+    last_progress_ = worker_.poller().now();
+  }
+}
+
+void Exchange::PumpRequest() {
+  Stream& upstream = upstream_->stream;
+  if (!upstream_broken_ && !upstream.Flush()) upstream_broken_ = true;
+  for (int round = 0; !request_body_.done(); ++round) {
+    // An instance may refuse the rest of a body and still have an answer for us to read.
+    if (upstream_broken_ || upstream.backed_up()) return;
+    if (round == kMaxRounds) {
+      session_->ResumeLater();
+      return;
+    }
+    ByteQueue& backlog = session_->backlog();
+    if (!backlog.empty()) {
+      OnRequestBytes(backlog.view(), true);
+    } else {
+      std::string_view bytes;
+      switch (session_->stream().Receive(worker_.poller().read_buffer(), bytes)) {
+        case Stream::Result::kBytes:
+          OnRequestBytes(bytes, false);
+          break;
+        case Stream::Result::kWait:
+          return;
+        case Stream::Result::kEnd:
+        case Stream::Result::kError:
+          Finish(Outcome::kClose);  // the client left amid its request
+          return;
+      }
+    }
+    if (state_ != State::kStreaming) return;
+  }
+}
+
+void Exchange::OnRequestBytes(std::string_view bytes, bool from_backlog) {
+  last_progress_ = worker_.poller().now();
+  const size_t used = request_body_.Consume(bytes);
+  if (request_body_.failed()) {
+    worker_.stats().bad_requests.Add();
+    Fail(400, "a malformed chunked body");
+    return;
+  }
+  const std::string_view body = bytes.substr(0, used);
+  if (replayable_ && replay_.size() + used <= kMaxReplayBytes) {
+    replay_.append(body);
+  } else {
+    replayable_ = false;
+    std::string().swap(replay_);
+  }
+  if (!upstream_->stream.Send(body)) upstream_broken_ = true;
+  if (from_backlog) {
+    session_->backlog().Consume(used);
+  } else {
+    session_->backlog().Append(bytes.substr(used));
+  }
+}
+
+void Exchange::PumpResponse() {
+  for (int round = 0; state_ == State::kStreaming; ++round) {
+    if (session_->stream().backed_up()) return;
+    if (round == kMaxRounds) {
+      session_->ResumeLater();
+      return;
+    }
+    std::string_view bytes;
+    switch (upstream_->stream.Receive(worker_.poller().read_buffer(), bytes)) {
+      case Stream::Result::kBytes:
+        OnResponseBytes(bytes);
+        break;
+      case Stream::Result::kWait:
+        return;
+      case Stream::Result::kEnd:
+        OnResponseEnd(true);
+        return;
+      case Stream::Result::kError:
+        OnResponseEnd(false);
+        return;
+    }
+  }
+}
+
+void Exchange::OnResponseBytes(std::string_view bytes) {
+  last_progress_ = worker_.poller().now();
+  if (!response_bytes_seen_) {
+    response_bytes_seen_ = true;
+    worker_.poller().timers().Cancel(*upstream_);
+    std::string().swap(replay_);
+    replayable_ = false;
+  }
+  if (!head_sent_) {
+    TakeResponseHeads(bytes);
+  } else {
+    SendBody(bytes, {});
+  }
+}
+
+// Any number of interim heads, then the final one.
+void Exchange::TakeResponseHeads(std::string_view bytes) {
+  const bool kept = !partial_.empty();
+  if (kept) {
+    partial_.Append(bytes);
+    bytes = partial_.view();
+  }
+  while (true) {
+    const HeadScanner::Result result = scanner_.Scan(bytes);
+    const size_t size = result == HeadScanner::Result::kComplete ? scanner_.size() : bytes.size();
+    if (result == HeadScanner::Result::kBad || size > worker_.config().max_head_bytes) break;
+    if (result == HeadScanner::Result::kIncomplete) {
+      if (kept) {
+        partial_.Consume(partial_.size() - bytes.size());
+      } else {
+        partial_.Append(bytes);
+      }
+      return;
+    }
+    ResponseHead& head = worker_.response_head();
+    if (ParseResponseHead(bytes.substr(0, size), method_, head)) break;
+    if (head.status == 101) {
+      if (!wants_upgrade_ || !head.upgrade || !request_body_.done()) break;
+      StartTunnel(head, bytes.substr(size));
+      return;
+    }
+    if (head.status >= 200) {
+      StartResponse(head, bytes.substr(size));
+      return;
+    }
+    if (client_minor_version_ == 1) {
+      std::string& scratch = worker_.scratch();
+      scratch.clear();
+      AppendResponseHead(head, {}, scratch);
+      if (!session_->stream().Send(scratch)) {
+        Finish(Outcome::kClose);
+        return;
+      }
+    }
+    bytes.remove_prefix(size);
+    scanner_.Reset();
+    if (bytes.empty()) {
+      partial_.Clear();
+      return;
+    }
+  }
+  AttemptFailed(AttemptFailure::kResponseStarted, 502);
+}
+
+void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
+  host_->suspicion.OnSuccess();
+  response_body_.Start(head.body, head.content_length);
+  upstream_keep_alive_ = head.keep_alive;
+  app_limit_.reset();
+  if (head.keep_alive_seconds.has_value()) {
+    app_limit_ = Millis{int64_t{1'000} * *head.keep_alive_seconds};
+  }
+  dechunk_ = head.body == BodyKind::kChunked && client_minor_version_ == 0;
+  close_client_ = close_client_ || !request_body_.done() || dechunk_ ||
+                  head.body == BodyKind::kUntilClose || worker_.draining();
+  status_ = head.status;
+  std::string& scratch = worker_.scratch();
+  scratch.clear();
+  AppendResponseHead(head, {client_minor_version_, close_client_, dechunk_}, scratch);
+  SendBody(body, scratch);
+  partial_.Clear();
+}
+
+// Sends `head`, if any, together with what of `bytes` belongs to the body.
+void Exchange::SendBody(std::string_view bytes, std::string_view head) {
+  std::string& payload = worker_.body_scratch();
+  payload.clear();
+  const size_t used = response_body_.Consume(bytes, dechunk_ ? &payload : nullptr);
+  if (response_body_.failed()) {
+    if (head_sent_) {
+      Finish(Outcome::kClose);
+    } else {
+      status_ = 0;
+      AttemptFailed(AttemptFailure::kResponseStarted, 502);
+    }
+    return;
+  }
+  std::string_view body = dechunk_ ? std::string_view(payload) : bytes.substr(0, used);
+  if (!head.empty() && body.size() <= kCopyBytes) {
+    std::string& scratch = worker_.scratch();  // which holds `head`
+    scratch.append(body);
+    head = scratch;
+    body = {};
+  }
+  head_sent_ = true;
+  const bool sent =
+      head.empty() ? session_->stream().Send(body) : session_->stream().Send(head, body);
+  if (!sent) {
+    Finish(Outcome::kClose);
+  } else if (response_body_.done()) {
+    FinishResponse(used < bytes.size());
+  }
+}
+
+void Exchange::OnResponseEnd(bool clean) {
+  if (!response_bytes_seen_) {
+    const bool reused = upstream_->reused();
+    if (!reused) Blame();
+    AttemptFailed(reused ? AttemptFailure::kReusedClosed : AttemptFailure::kNoResponse, 502);
+  } else if (!head_sent_) {
+    AttemptFailed(AttemptFailure::kResponseStarted, 502);
+  } else if (response_body_.kind() != BodyKind::kUntilClose) {
+    Finish(Outcome::kClose);  // cut short, and the client sees that it is
+  } else if (clean) {
+    FinishResponse(false);
+  } else {
+    Finish(Outcome::kReset);
+  }
+}
+
+void Exchange::FinishResponse(bool leftover) {
+  const bool reusable = upstream_keep_alive_ && !leftover && request_body_.done() &&
+                        !upstream_broken_ && !upstream_->stream.backed_up();
+  ReleaseUpstream(reusable);
+  Finish(Outcome::kDone);
+}
+
+// ---- after 101
+
+void Exchange::StartTunnel(const ResponseHead& head, std::string_view rest) {
+  host_->suspicion.OnSuccess();
+  status_ = 101;
+  head_sent_ = true;
+  close_client_ = true;
+  std::string& scratch = worker_.scratch();
+  scratch.clear();
+  AppendResponseHead(head, {}, scratch);
+  const bool sent = session_->stream().Send(scratch, rest);
+  partial_.Clear();
+  if (!sent) {
+    Finish(Outcome::kClose);
+    return;
+  }
+  state_ = State::kTunnel;
+}
+
+namespace {
+
+// Moves what `from` has to `to` until one of them has to wait. False: one of them is broken.
+// `more` is set when the turn ended before that.
+bool MoveBytes(Stream& from, Stream& to, std::span<char> buffer, bool& ended, bool& more) {
+  for (int round = 0; !ended && !to.backed_up(); ++round) {
+    if (round == kMaxRounds) {
+      more = true;
+      return true;
+    }
+    std::string_view bytes;
+    switch (from.Receive(buffer, bytes)) {
+      case Stream::Result::kBytes:
+        if (!to.Send(bytes)) return false;
+        break;
+      case Stream::Result::kWait:
+        return true;
+      case Stream::Result::kEnd:
+        ended = true;
+        break;
+      case Stream::Result::kError:
+        return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void Exchange::PumpTunnel() {
+  Stream& client = session_->stream();
+  Stream& upstream = upstream_->stream;
+  ByteQueue& backlog = session_->backlog();
+  bool intact = upstream.Flush();
+  if (intact && !backlog.empty() && !upstream.backed_up()) {
+    intact = upstream.Send(backlog.view());
+    backlog.Clear();
+  }
+  const std::span<char> buffer = worker_.poller().read_buffer();
+  bool more = false;
+  intact = intact && MoveBytes(client, upstream, buffer, client_ended_, more) &&
+           MoveBytes(upstream, client, buffer, upstream_ended_, more);
+  if (!intact) {
+    Finish(Outcome::kClose);
+    return;
+  }
+  if (more) session_->ResumeLater();
+  if (client_ended_ && !client_end_passed_ && !upstream.backed_up()) {
+    upstream.ShutdownWrite();
+    client_end_passed_ = true;
+  }
+  if (upstream_ended_ && !upstream_end_passed_ && !client.backed_up()) {
+    client.ShutdownWrite();
+    upstream_end_passed_ = true;
+  }
+  if (client_end_passed_ && upstream_end_passed_) {
+    Finish(Outcome::kClose);
+    return;
+  }
+  last_progress_ = worker_.poller().now();
+}
+
+// ---- the end
+
+void Exchange::OnSilenceTooLong() {
+  silent_ = false;
+  if (head_sent_) {
+    Finish(Outcome::kClose);
+    return;
+  }
+  const bool client_is_slow =
+      !request_body_.done() && upstream_ != nullptr && !upstream_->stream.backed_up();
+  if (client_is_slow) {
+    worker_.stats().bad_requests.Add();
+    Fail(408, "the request's body did not arrive in time");
+    return;
+  }
+  if (counters_ != nullptr) counters_->upstream_failures.Add();
+  if (host_ != nullptr) Blame();
+  Fail(504, absl::StrCat("an instance of ", cluster_name_, " did not answer in time"));
+}
+
+void Exchange::Fail(int status, std::string_view text) {
+  if (head_sent_) {
+    Finish(Outcome::kClose);
+    return;
+  }
+  close_client_ = close_client_ || worker_.draining();
+  status_ = status;
+  std::string& scratch = worker_.scratch();
+  scratch.clear();
+  AppendOwnResponse({status, text, closes_client(), method_ == Method::kHead}, scratch);
+  Finish(session_->stream().Send(scratch) ? Outcome::kDone : Outcome::kClose);
+}
+
+void Exchange::Finish(Outcome outcome) {
+  ReleaseUpstream(false);
+  LeaveEndpoint();
+  outcome_ = outcome;
+  state_ = State::kFinished;
+}
+
+void Exchange::ReleaseUpstream(bool reusable) {
+  if (upstream_ == nullptr) return;
+  UpstreamConnection& connection = *std::exchange(upstream_, nullptr);
+  if (reusable) {
+    worker_.pool().Release(connection, app_limit_);
+  } else {
+    worker_.pool().Close(connection);
+  }
+}
+
+void Exchange::LeaveEndpoint() {
+  if (host_ == nullptr) return;
+  UpstreamHost& host = *std::exchange(host_, nullptr);
+  // Release: who reads zero also sees everything this request has done.
+  const uint32_t before = host.counters->in_flight.fetch_sub(1, std::memory_order_acq_rel);
+  if (before == 1 && !host.pickable) worker_.NoteDrained();
+  worker_.pool().RemoveUser(host);
+}
+
+}  // namespace pando::proxy

@@ -1,0 +1,133 @@
+// One request's life: route, pick, send, retry, stream both ways, count.
+//
+// An Exchange is a state machine with a single entry, Run, which its session calls whenever either
+// side has become ready; it never calls back into the session's own loop. Back-pressure is one
+// rule: a side is read only while nothing waits to be sent to the other. Exchanges are reused, so
+// that a request on the steady path allocates nothing.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/time.h"
+#include "proxy/core/byte_queue.h"
+#include "proxy/core/h1_body.h"
+#include "proxy/core/h1_parser.h"
+#include "proxy/core/retry.h"
+#include "proxy/net/upstream_pool.h"
+
+namespace pando::proxy {
+
+class H1Session;
+class Worker;
+struct ClusterCounters;
+struct WorkerCluster;
+
+class Exchange {
+ public:
+  explicit Exchange(Worker& worker) : worker_(worker) {}
+
+  enum class Outcome {
+    kWaiting,
+    kDone,   // the response has been handed to the session
+    kClose,  // nothing more can be said to this client
+    kReset,  // likewise, and it must not look like an end
+  };
+
+  // `rest` is what came after the head. Returns how much of it was the request's body.
+  size_t Begin(H1Session& session, const RequestHead& head, std::string_view rest);
+  Outcome Run();
+  // Gives everything back; the exchange can begin again.
+  void End();
+
+  void OnUpstreamReady();
+  // When silence on both sides would be too long.
+  Instant silence_deadline() const;
+  void OnSilence() { silent_ = true; }
+
+  // The response said, or has to mean, that the connection ends with it.
+  bool closes_client() const { return close_client_ || !request_body_.done(); }
+
+ private:
+  enum class State { kPicking, kConnecting, kStreaming, kTunnel, kFinished };
+
+  void StartAttempt();
+  std::optional<uint32_t> PickEndpoint();
+  void SendFromStart();
+  bool FinishConnect();
+  void PumpBoth();
+  void PumpRequest();
+  void OnRequestBytes(std::string_view bytes, bool from_backlog);
+  void PumpResponse();
+  void OnResponseBytes(std::string_view bytes);
+  void TakeResponseHeads(std::string_view bytes);
+  void StartResponse(const ResponseHead& head, std::string_view body);
+  void SendBody(std::string_view bytes, std::string_view head);
+  void OnResponseEnd(bool clean);
+  void FinishResponse(bool leftover);
+  void StartTunnel(const ResponseHead& head, std::string_view rest);
+  void PumpTunnel();
+  void AttemptFailed(AttemptFailure failure, int status);
+  void OnSilenceTooLong();
+  void Fail(int status, std::string_view text);
+  void Finish(Outcome outcome);
+  void ReleaseUpstream(bool reusable);
+  void LeaveEndpoint();
+  void Blame();
+
+  Worker& worker_;
+  H1Session* session_ = nullptr;
+  State state_ = State::kFinished;
+  Outcome outcome_ = Outcome::kWaiting;
+
+  // The request.
+  Method method_ = Method::kOther;
+  int client_minor_version_ = 1;
+  bool idempotent_ = false;
+  bool wants_upgrade_ = false;
+  std::string head_;    // as sent upstream
+  std::string replay_;  // the body so far, while it is small enough to be sent again
+  bool replayable_ = true;
+  BodyFramer request_body_;
+  Instant started_{};
+  Instant last_progress_{};
+  uint64_t sent_seen_ = 0;  // to both sides, when progress was last looked at
+
+  // Where it goes.
+  std::string cluster_name_;
+  std::shared_ptr<WorkerCluster> cluster_;  // of the table the current attempt was picked by
+  ClusterCounters* counters_ = nullptr;
+  Millis response_timeout_{0};
+  UpstreamHost* host_ = nullptr;
+  UpstreamConnection* upstream_ = nullptr;
+  std::vector<const EndpointCounters*> tried_;
+  int attempts_ = 0;
+  bool holds_budget_ = false;
+  bool fresh_only_ = false;
+  int failure_status_ = 502;      // what the last attempt would have been answered with
+  bool upstream_broken_ = false;  // for writing; it may still have an answer to read
+
+  // The response.
+  ByteQueue partial_;  // of its head
+  HeadScanner scanner_;
+  BodyFramer response_body_;
+  int status_ = 0;  // of what the client is given; 0: nothing yet
+  bool response_bytes_seen_ = false;
+  bool head_sent_ = false;
+  bool dechunk_ = false;
+  bool upstream_keep_alive_ = false;
+  std::optional<Millis> app_limit_;
+  bool close_client_ = false;
+  bool silent_ = false;
+
+  // A tunnel's ends.
+  bool client_ended_ = false;
+  bool upstream_ended_ = false;
+  bool client_end_passed_ = false;
+  bool upstream_end_passed_ = false;
+};
+
+}  // namespace pando::proxy

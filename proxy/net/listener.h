@@ -1,0 +1,49 @@
+// Listening sockets: bound on the control thread, where errors can be told, and served by workers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proxy/core/upstream_table.h"
+#include "proxy/net/poller.h"
+#include "proxy/net/socket.h"
+
+namespace pando::proxy {
+
+class Worker;
+struct ListenerState;
+
+using ListenAddress = std::pair<std::string, uint16_t>;
+
+// `count` sockets that share the address among them (SO_REUSEPORT) and listen. Another process on
+// the address is an error even if it shares, too: two proxies would silently halve the traffic.
+// `shared` says that this process has the port already, under another address.
+absl::StatusOr<std::vector<UniqueFd>> OpenListener(const Listener& listener, int count,
+                                                   bool shared);
+
+// Accepts in batches. Out of descriptors, it pauses: clients wait in the backlog, where they cost
+// nothing, until connections have been closed.
+class AcceptSource final : public EventSource, public Timer {
+ public:
+  AcceptSource(Worker& worker, const ListenerState& listener, UniqueFd fd)
+      : worker_(worker), listener_(listener), fd_(std::move(fd)) {}
+
+  absl::Status Start();
+  void OnReady(uint32_t epoll_events) override;
+  void OnTimer() override;
+  // Takes those who are waiting, then closes the socket.
+  void Stop();
+
+ private:
+  // False when descriptors ran out.
+  bool AcceptBatch(int limit);
+
+  Worker& worker_;
+  const ListenerState& listener_;
+  UniqueFd fd_;
+};
+
+}  // namespace pando::proxy

@@ -1,0 +1,123 @@
+// One thread of the data plane: its poller, its sessions, its upstream pool, its view of the
+// newest table. Nothing here is shared with other workers but the endpoints' in-flight counters.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "proxy/core/picker.h"
+#include "proxy/core/random.h"
+#include "proxy/core/retry.h"
+#include "proxy/core/route.h"
+#include "proxy/core/upstream_table.h"
+#include "proxy/net/data_plane.h"
+#include "proxy/net/forwarder.h"
+#include "proxy/net/h1_session.h"
+#include "proxy/net/listener.h"
+#include "proxy/net/poller.h"
+#include "proxy/net/stats.h"
+#include "proxy/net/upstream_pool.h"
+
+namespace pando::proxy {
+
+// A table with what all workers derive from it.
+struct CompiledTable {
+  explicit CompiledTable(std::shared_ptr<const ProxyTable> from);
+  std::shared_ptr<const ProxyTable> table;
+  std::map<std::string, RouteIndex> routes;
+};
+
+// A cluster as one worker balances over it.
+struct WorkerCluster {
+  WorkerCluster(std::shared_ptr<const Cluster> from, uint64_t seed, ClusterCounters& stats)
+      : cluster(std::move(from)), picker(cluster, seed), counters(stats) {}
+
+  std::shared_ptr<const Cluster> cluster;
+  ClusterPicker picker;
+  ClusterCounters& counters;
+  std::vector<UpstreamHost*> hosts;  // per endpoint; null for those that drain
+  Instant suspicion_until{};         // some host may be under suspicion until then
+};
+
+class Worker {
+ public:
+  Worker(const DataPlaneConfig& config, uint64_t seed, const std::function<void()>& drained);
+  ~Worker();
+
+  absl::Status Start();
+  void Stop();  // joins the thread
+
+  // The rest is called on the worker's thread, by tasks given to Post.
+  void Post(Poller::Task task) { poller_.Post(std::move(task)); }
+  void ApplyTable(std::shared_ptr<const CompiledTable> table);
+  void StartListening(const Listener& listener, UniqueFd fd);
+  // Accepts no more; `idle` is called when no request is left, now or later.
+  void Drain(std::function<void()> idle);
+  void RunAfter(Millis delay, std::function<void()> task);
+
+  void AddTo(std::map<std::string, ClusterStats>& clusters, DataPlaneStats& sum) const {
+    stats_.AddTo(clusters, sum);
+  }
+
+  // For listeners, sessions and exchanges.
+  const DataPlaneConfig& config() const { return config_; }
+  Poller& poller() { return poller_; }
+  UpstreamPool& pool() { return pool_; }
+  WorkerStats& stats() { return stats_; }
+  RetryBudget& retry_budget() { return retry_budget_; }
+  bool draining() const { return draining_; }
+  std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
+  size_t active_exchanges() const { return active_exchanges_; }
+  // The head being looked at; its vectors are reused.
+  RequestHead& request_head() { return request_head_; }
+  ResponseHead& response_head() { return response_head_; }
+  std::string& scratch() { return scratch_; }            // a head being written
+  std::string& body_scratch() { return body_scratch_; }  // a payload without its chunks
+  std::vector<uint8_t>& avoid_scratch() { return avoid_scratch_; }
+
+  void Accept(UniqueFd fd, const ListenerState& listener, const SocketAddress& peer);
+  void Remove(H1Session& session);
+  std::unique_ptr<Exchange> TakeExchange();
+  void GiveBack(std::unique_ptr<Exchange> exchange);
+  // Nothing is in flight any more, by any worker, to a host this worker will not pick.
+  void NoteDrained() { drained_noted_ = true; }
+
+ private:
+  class TaskTimer;
+
+  void OnBatchEnd();
+
+  const DataPlaneConfig config_;
+  const std::function<void()>& drained_;
+  FastRandom random_;
+  Poller poller_;
+  WorkerStats stats_;
+  UpstreamPool pool_;
+  RetryBudget retry_budget_;
+  std::shared_ptr<const CompiledTable> table_;
+  absl::flat_hash_map<std::string, std::shared_ptr<WorkerCluster>> clusters_;
+  std::map<ListenAddress, std::unique_ptr<ListenerState>> listener_states_;
+  std::map<ListenAddress, std::unique_ptr<AcceptSource>> accepting_;
+  std::list<std::unique_ptr<H1Session>> sessions_;
+  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
+  size_t active_exchanges_ = 0;
+  bool draining_ = false;
+  bool drained_noted_ = false;
+  std::function<void()> on_idle_;
+  std::vector<std::unique_ptr<TaskTimer>> task_timers_;
+  RequestHead request_head_;
+  ResponseHead response_head_;
+  std::string scratch_;
+  std::string body_scratch_;
+  std::vector<uint8_t> avoid_scratch_;
+  std::thread thread_;
+};
+
+}  // namespace pando::proxy
