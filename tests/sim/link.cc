@@ -1,0 +1,32 @@
+#include "tests/sim/link.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pando::sim {
+
+void Link::Send(End to, std::function<void()> deliver) {
+  if (!alive_) return;
+  const Millis delay = random_.Percent(5) ? random_.Between(50, 400) : random_.Between(0, 10);
+  next_[to] = std::max(next_[to], executor_.Now() + delay);
+  const auto wait = std::chrono::duration_cast<Millis>(next_[to] - executor_.Now());
+  executor_.RunAfter(wait, [self = shared_from_this(), deliver = std::move(deliver)] {
+    if (self->alive_) deliver();
+  });
+}
+
+void Link::Close(bool client_knows, bool server_knows) {
+  if (!alive_) return;
+  alive_ = false;
+  const bool knows[2] = {client_knows, server_knows};
+  for (const End end : {kClient, kServer}) {
+    auto closed = std::exchange(closed_[end], nullptr);
+    if (knows[end] || !closed) continue;
+    // A reset is noticed at once, a silent partition only by missing keepalives.
+    const Millis delay = random_.Percent(70) ? random_.Between(0, 20) : random_.Between(200, 3'000);
+    executor_.RunAfter(delay,
+                       [self = shared_from_this(), closed = std::move(closed)] { closed(); });
+  }
+}
+
+}  // namespace pando::sim

@@ -1,0 +1,186 @@
+#include "tests/sim/model_proxy.h"
+
+#include <utility>
+
+#include "controller/core/upstream_table.h"
+#include "tests/sim/sim_world.h"
+
+namespace pando::sim {
+
+using controller::Health;
+using controller::IsPickable;
+
+ModelProxy::ModelProxy(World& world, std::string name, bool reports_drains)
+    : world_(world), id_{std::move(name)}, reports_drains_(reports_drains) {
+  ConnectLater();
+  SendRequests();
+}
+
+// ---- sessions ----
+
+void ModelProxy::ConnectLater() {
+  if (connecting_) return;
+  connecting_ = true;
+  world_.executor.RunAfter(world_.random.Between(5, 500), [this] {
+    connecting_ = false;
+    if (cut_off_ || !world_.controller.running()) return ConnectLater();
+    if (tables_link_ == nullptr) ConnectTables();
+    if (reports_link_ == nullptr) ConnectReports();
+  });
+}
+
+void ModelProxy::ConnectTables() {
+  tables_link_ = std::make_shared<Link>(world_.executor, world_.random);
+  std::weak_ptr<Link> weak = tables_link_;
+  tables_link_->OnClosed(Link::kClient, [this, weak] {
+    if (tables_link_ != weak.lock()) return;
+    tables_link_ = nullptr;
+    ConnectLater();
+  });
+  world_.controller.AcceptProxy(*this, tables_link_, tables_);
+}
+
+void ModelProxy::ConnectReports() {
+  reports_link_ = std::make_shared<Link>(world_.executor, world_.random);
+  std::weak_ptr<Link> weak = reports_link_;
+  reports_link_->OnClosed(Link::kClient, [this, weak] {
+    if (reports_link_ != weak.lock()) return;
+    reports_link_ = nullptr;
+    ConnectLater();
+  });
+  ReportAll(reports_link_);
+}
+
+void ModelProxy::BreakTables() {
+  if (tables_link_ != nullptr) tables_link_->Break();
+}
+
+void ModelProxy::BreakReports() {
+  if (reports_link_ != nullptr) reports_link_->Break();
+}
+
+void ModelProxy::CutOff(bool cut) {
+  cut_off_ = cut;
+  if (!cut) return;
+  BreakTables();
+  BreakReports();
+}
+
+void ModelProxy::Restart() {
+  ++life_;
+  in_flight_.clear();
+  if (tables_link_ != nullptr) std::exchange(tables_link_, nullptr)->CloseBy(Link::kClient);
+  if (reports_link_ != nullptr) std::exchange(reports_link_, nullptr)->CloseBy(Link::kClient);
+  ConnectLater();
+}
+
+// ---- tables ----
+
+void ModelProxy::TakeTables(std::vector<UpstreamTable> tables) {
+  // All workers have to switch before it counts.
+  const auto link = tables_link_;
+  world_.executor.RunAfter(
+      world_.random.Between(0, 5), [this, link, life = life_, tables = std::move(tables)] {
+        if (life != life_ || link == nullptr || link != tables_link_) return;
+        std::vector<std::pair<AppId, uint64_t>> acked;
+        for (const UpstreamTable& table : tables) {
+          world_.TableApplied(*this, table);
+          tables_[table.app] = table;
+          acked.emplace_back(table.app, table.generation);
+        }
+        link->Send(Link::kServer,
+                   [this, link, acked] { world_.controller.ProxyAcks(*this, link, acked); });
+        for (const UpstreamTable& table : tables) {
+          for (const Endpoint& e : table.endpoints) {
+            if (e.health == Health::kDraining) ReportIfEmpty(e.assignment);
+          }
+        }
+      });
+}
+
+void ModelProxy::DropTable(const AppId& app) { tables_.erase(app); }
+
+bool ModelProxy::MayPick(const AssignmentId& id) const {
+  for (const auto& [app, table] : tables_) {
+    for (const Endpoint& e : table.endpoints) {
+      if (e.assignment == id && IsPickable(e)) return true;
+    }
+  }
+  return false;
+}
+
+uint64_t ModelProxy::InFlight(const AssignmentId& id) const {
+  const auto found = in_flight_.find(id);
+  return found == in_flight_.end() ? 0 : found->second;
+}
+
+// ---- requests ----
+
+void ModelProxy::SendRequests() {
+  world_.executor.RunAfter(world_.random.Between(20, 300), [this] {
+    for (const auto& [app, table] : tables_) Request(table);
+    SendRequests();
+  });
+}
+
+void ModelProxy::Request(const UpstreamTable& table) {
+  std::vector<const Endpoint*> healthy;
+  std::vector<const Endpoint*> suspect;
+  for (const Endpoint& e : table.endpoints) {
+    if (e.health == Health::kHealthy) healthy.push_back(&e);
+    if (e.health == Health::kSuspect) suspect.push_back(&e);
+  }
+  const auto& candidates = healthy.empty() ? suspect : healthy;
+  if (candidates.empty()) return;
+  const Endpoint& chosen = *candidates[world_.random.Below(candidates.size())];
+  const Process* process = world_.ProcessAt(chosen);
+  world_.Picked(chosen, process);
+  if (process == nullptr || process->assignment.id != chosen.assignment) return;  // refused
+  const AssignmentId id = chosen.assignment;
+  ++in_flight_[id];
+  const Millis hold = world_.random.Percent(1) ? world_.random.Between(3'000, 7'000)
+                                               : world_.random.Between(5, 400);
+  world_.executor.RunAfter(hold, [this, id, life = life_, epoch = epoch_[id]] {
+    if (life != life_ || epoch != epoch_[id]) return;
+    if (--in_flight_[id] == 0) {
+      in_flight_.erase(id);
+      ReportIfEmpty(id);
+    }
+  });
+}
+
+void ModelProxy::Reset(const AssignmentId& id) {
+  ++epoch_[id];
+  if (in_flight_.erase(id) > 0) ReportIfEmpty(id);
+}
+
+// ---- reports ----
+
+void ModelProxy::ReportOne(const Endpoint& endpoint) {
+  if (reports_link_ == nullptr || !reports_drains_) return;
+  reports_link_->Send(Link::kServer,
+                      [this, id = endpoint.assignment, count = InFlight(endpoint.assignment),
+                       draining = endpoint.health == Health::kDraining] {
+                        world_.controller.ProxyLoad(id_, id, count, draining);
+                      });
+}
+
+void ModelProxy::ReportIfEmpty(const AssignmentId& id) {
+  if (InFlight(id) > 0) return;
+  for (const auto& [app, table] : tables_) {
+    for (const Endpoint& e : table.endpoints) {
+      if (e.assignment == id && e.health == Health::kDraining) ReportOne(e);
+    }
+  }
+}
+
+void ModelProxy::ReportAll(std::shared_ptr<Link> link) {
+  for (const auto& [app, table] : tables_) {
+    for (const Endpoint& e : table.endpoints) ReportOne(e);
+  }
+  world_.executor.RunAfter(Millis{1'000}, [this, link] {
+    if (link == reports_link_) ReportAll(link);
+  });
+}
+
+}  // namespace pando::sim

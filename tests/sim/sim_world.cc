@@ -1,0 +1,378 @@
+#include "tests/sim/sim_world.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/upstream_table.h"
+
+namespace pando::sim {
+
+using controller::AppRequest;
+using controller::AppStatus;
+using controller::DeleteAssignment;
+using controller::Health;
+using controller::InstanceStatus;
+using controller::IsPickable;
+using controller::PutAssignment;
+using controller::TimelineEvent;
+using controller::Wish;
+
+namespace {
+
+ClusterPolicy Policy() {
+  ClusterPolicy policy;
+  policy.proxy_lease = Millis{6'000};
+  return policy;
+}
+
+bool HasEvent(const Effects& effects, const std::string& kind, const Assignment& a) {
+  const std::string name = controller::InstanceName(a.app, a.slot);
+  return std::any_of(effects.events.begin(), effects.events.end(), [&](const TimelineEvent& e) {
+    return e.kind == kind && e.instance == name && e.node == a.node;
+  });
+}
+
+}  // namespace
+
+World::World(uint32_t seed)
+    : random(seed), controller(*this, Policy()), keep_trace_(std::getenv("PANDO_SIM_TRACE")) {
+  const uint32_t nodes = 2 + random.Below(4);
+  const uint32_t proxies = 1 + random.Below(3);
+  const uint32_t apps = 1 + random.Below(3);
+  for (uint32_t i = 1; i <= nodes; ++i) {
+    const uint32_t room = random.Percent(30) ? 30 : 0;
+    agents_.push_back(std::make_unique<ModelAgent>(*this, absl::StrCat("node-", i), room));
+  }
+  for (uint32_t i = 1; i <= proxies; ++i) {
+    // Clients that do not tell what they hold are the exception.
+    const bool reports = i == 1 || random.Percent(80);
+    proxies_.push_back(std::make_unique<ModelProxy>(*this, absl::StrCat("proxy-", i), reports));
+  }
+  controller.Start();
+  executor.Advance(Millis{2'000});
+  for (uint32_t i = 0; i < apps; ++i)
+    Apply(AppId{std::string(1, static_cast<char>('a' + i))}, true);
+  executor.Advance(Millis{5'000});
+}
+
+// ---- what is done to it ----
+
+void World::Apply(const AppId& app, bool good) {
+  AppRequest request;
+  request.app = app;
+  request.config.payload = absl::StrCat(good ? "good-" : "bad-", ++releases_);
+  request.config.path = absl::StrCat("/", app.value);
+  request.config.drain_timeout = Millis{5'000};
+  if (random.Percent(50)) request.replicas = 1 + random.Below(6);
+  controller.Command([&](Cluster& cluster, Instant now, Effects& effects) {
+    const auto outcome = cluster.Apply({request}, {}, false, now, effects);
+    Trace(absl::StrCat("apply ", app.value, " ", request.config.payload, ": ",
+                       outcome.ok() ? "ok" : std::string(outcome.status().message())));
+  });
+}
+
+void World::OneCommand() {
+  const Cluster* cluster = controller.cluster();
+  if (cluster == nullptr) return;
+  const AppId app{std::string(1, static_cast<char>('a' + random.Below(3)))};
+  const uint32_t what = random.Below(100);
+  if (what < 30) return Apply(app, random.Percent(80));
+  const uint32_t number = random.Below(9);
+  const NodeId node = agents_[random.Below(agents_.size())]->node();
+  Trace(absl::StrCat("command ", what, " ", app.value, " ", number));
+  controller.Command([&](Cluster& c, Instant now, Effects& e) {
+    if (what < 60) {
+      c.Scale(app, number, now, e).IgnoreError();
+    } else if (what < 70) {
+      c.SetStopped(app, number % 2 == 0, now, e).IgnoreError();
+    } else if (what < 80) {
+      c.Restart(app, now, e).IgnoreError();
+    } else if (what < 86) {
+      c.Remove(app, now, e).IgnoreError();
+    } else if (what < 97) {
+      c.SetCordoned(node, number % 2 == 0, now, e).IgnoreError();
+    } else {
+      c.Unfreeze(now, e).IgnoreError();
+    }
+  });
+}
+
+void World::OneFault() {
+  ModelAgent& agent = *agents_[random.Below(agents_.size())];
+  ModelProxy& proxy = *proxies_[random.Below(proxies_.size())];
+  const uint32_t what = random.Below(100);
+  Trace(absl::StrCat("fault ", what, " ", agent.node().value, " ", proxy.id().value));
+  if (what < 20) {
+    agent.CrashOne();
+  } else if (what < 30) {
+    agent.FailProbeOfOne();
+  } else if (what < 40) {
+    agent.BreakStream();
+  } else if (what < 48) {
+    agent.RestartAgent();
+  } else if (what < 52) {
+    agent.RebootNode();
+  } else if (what < 60) {
+    agent.CutOff(true);
+    executor.RunAfter(random.Between(500, 12'000), [&agent] { agent.CutOff(false); });
+  } else if (what < 62) {  // most of the fleet at once
+    for (size_t i = 0; i + 1 < agents_.size() || i == 0; ++i) {
+      agents_[i]->CutOff(true);
+      executor.RunAfter(random.Between(500, 12'000), [this, i] { agents_[i]->CutOff(false); });
+    }
+  } else if (what < 72) {
+    proxy.BreakTables();
+  } else if (what < 78) {
+    proxy.BreakReports();
+  } else if (what < 82) {
+    proxy.Restart();
+  } else if (what < 88) {
+    proxy.CutOff(true);
+    executor.RunAfter(random.Between(500, 12'000), [&proxy] { proxy.CutOff(false); });
+  } else if (controller.running()) {
+    controller.Crash();
+    const Millis down = random.Percent(70) ? random.Between(50, 500) : random.Between(500, 9'000);
+    executor.RunAfter(down, [this] {
+      if (!controller.running()) controller.Start();
+    });
+  }
+}
+
+void World::Storm(Millis by) {
+  for (const Instant end = executor.Now() + by; executor.Now() < end;) {
+    if (random.Percent(50)) {
+      OneFault();
+    } else {
+      OneCommand();
+    }
+    executor.Advance(random.Percent(50) ? random.Between(1, 200) : random.Between(200, 2'500));
+  }
+}
+
+void World::Heal() {
+  Trace("heal");
+  for (auto& agent : agents_) agent->CutOff(false);
+  for (auto& proxy : proxies_) proxy->CutOff(false);
+  executor.Advance(Millis{13'000});  // what was to end in the meantime has ended
+  if (!controller.running()) controller.Start();
+  for (auto& agent : agents_) {
+    agent->CutOff(false);
+    controller.Command([&](Cluster& c, Instant now, Effects& e) {
+      c.SetCordoned(agent->node(), false, now, e).IgnoreError();
+    });
+  }
+  for (const AppId& app : controller.cluster()->apps()) {
+    controller.Command([&](Cluster& c, Instant now, Effects& e) {
+      c.SetStopped(app, false, now, e).IgnoreError();
+    });
+    Apply(app, true);
+  }
+  std::string unsettled;
+  for (int i = 0; i < 600; ++i) {
+    unsettled = Unsettled();
+    if (unsettled.empty()) return Trace("settled");
+    executor.Advance(Millis{200});
+  }
+  Violation("does not settle: " + unsettled);
+}
+
+void World::RollOutCalmly(int times) {
+  calm_ = true;
+  for (int i = 0; i < times; ++i) {
+    for (const AppId& app : controller.cluster()->apps()) {
+      floor_[app] = controller.cluster()->GetApp(app)->app.replicas;
+      controller.Command(
+          [&](Cluster& c, Instant now, Effects& e) { c.Restart(app, now, e).IgnoreError(); });
+    }
+    // Sometimes the next release comes before the last one is out.
+    executor.Advance(random.Percent(50) ? random.Between(100, 3'000)
+                                        : random.Between(5'000, 9'000));
+  }
+  for (int i = 0; i < 600 && !Unsettled().empty(); ++i) executor.Advance(Millis{200});
+  if (const std::string unsettled = Unsettled(); !unsettled.empty()) {
+    Violation("does not settle: " + unsettled);
+  }
+}
+
+// ---- what must hold ----
+
+void World::CheckEffects(const Effects& effects) {
+  for (const controller::Write& write : effects.writes) {
+    if (const auto* put = std::get_if<PutAssignment>(&write)) {
+      const Assignment& a = put->assignment;
+      const auto before = wishes_.find(a.id);
+      const bool stops =
+          a.wish == Wish::kStop && (before == wishes_.end() || before->second != Wish::kStop);
+      if (stops) CheckStop(a, effects);
+      wishes_[a.id] = a.wish;
+      Trace(absl::StrCat("assignment ", a.id.value, " r", a.revision, " ", a.node.value, " wish ",
+                         static_cast<int>(a.wish)));
+    } else if (const auto* gone = std::get_if<DeleteAssignment>(&write)) {
+      Trace(absl::StrCat("assignment ", gone->id.value, " deleted"));
+      wishes_.erase(gone->id);
+    }
+  }
+  for (const UpstreamTable& table : effects.tables) {
+    std::string line = absl::StrCat("table ", table.app.value, " ", table.generation, ":");
+    for (const Endpoint& e : table.endpoints) {
+      absl::StrAppend(&line, " ", e.assignment.value, "=", static_cast<int>(e.health));
+    }
+    Trace(std::move(line));
+  }
+  for (const TimelineEvent& e : effects.events) {
+    Trace(absl::StrCat("event ", e.kind, " ", e.app.value, " ", e.instance, " ", e.node.value, " ",
+                       e.message));
+  }
+  if (!effects.writes.empty()) CheckSlots();
+}
+
+// Told to stop: no live proxy may pick it, and none holds a request in it.
+void World::CheckStop(const Assignment& a, const Effects& effects) {
+  if (HasEvent(effects, "drain-timeout", a)) return;
+  // Without a process, or before it was ever ready, nobody can be using it. (A report may be
+  // overtaken by what it tells of: what counts is what the controller could know.)
+  const auto seen = seen_.find(a.id);
+  if (!a.was_ready || seen == seen_.end() || seen->second == Phase::kBackoff) return;
+  for (const auto& status : controller.cluster()->GetProxies(executor.Now())) {
+    for (const auto& proxy : proxies_) {
+      if (proxy->id() != status.id) continue;
+      cleared_[a.id].insert(status.id);
+      if (proxy->MayPick(a.id)) {
+        Violation(
+            absl::StrCat(a.id.value, " is told to stop but ", status.id.value, " may pick it"));
+      }
+      if (proxy->InFlight(a.id) > 0) {
+        Violation(absl::StrCat(a.id.value, " is told to stop but ", status.id.value, " holds ",
+                               proxy->InFlight(a.id), " requests in it"));
+      }
+    }
+  }
+}
+
+void World::ProcessOrderedToStop(const Process& process) {
+  const AssignmentId& id = process.assignment.id;
+  Trace(absl::StrCat("process ", id.value, " is stopped"));
+  const auto cleared = cleared_.find(id);
+  if (cleared == cleared_.end()) return;
+  for (const auto& proxy : proxies_) {
+    if (cleared->second.count(proxy->id()) == 0) continue;
+    if (proxy->MayPick(id) || proxy->InFlight(id) > 0) {
+      Violation(absl::StrCat(id.value, " is stopped while ", proxy->id().value, " uses it"));
+    }
+  }
+}
+
+// Of one slot and revision at most one is wanted.
+void World::CheckSlots() {
+  std::set<std::tuple<AppId, uint32_t, uint32_t>> wanted;
+  for (const InstanceStatus& status : controller.cluster()->GetInstances({})) {
+    const Assignment& a = status.assignment;
+    if (a.id.empty() || a.wish != Wish::kRun) continue;
+    if (!wanted.insert({a.app, a.slot, a.revision}).second) {
+      Violation(absl::StrCat("two of ", a.app.value, ".", a.slot, " revision ", a.revision));
+    }
+  }
+}
+
+void World::ProcessExited(const AssignmentId& id) {
+  for (auto& proxy : proxies_) proxy->Reset(id);
+}
+
+void World::TableApplied(const ModelProxy& proxy, const UpstreamTable& table) {
+  const auto old = proxy.tables().find(table.app);
+  Trace(absl::StrCat(proxy.id().value, " runs ", table.app.value, " ", table.generation));
+  if (!calm_) return;
+  if (old != proxy.tables().end() && old->second.generation > table.generation) {
+    Violation(proxy.id().value + " went back to an older table of " + table.app.value);
+  }
+  uint32_t serving = 0;
+  for (const Endpoint& e : table.endpoints) {
+    const Process* process = ProcessAt(e);
+    serving += IsPickable(e) && process != nullptr && process->report.phase == Phase::kReady;
+  }
+  if (serving < floor_[table.app]) {
+    Violation(absl::StrCat(proxy.id().value, " has only ", serving, " of ", floor_[table.app],
+                           " instances of ", table.app.value));
+  }
+}
+
+void World::Picked(const Endpoint& endpoint, const Process* process) {
+  if (!calm_) return;
+  if (process == nullptr || process->assignment.id != endpoint.assignment ||
+      process->report.phase != Phase::kReady) {
+    Violation("a request to " + endpoint.assignment.value + " fails in the calm");
+  }
+}
+
+const Process* World::ProcessAt(const Endpoint& endpoint) const {
+  for (const auto& agent : agents_) {
+    if (agent->node().value == endpoint.address) return agent->At(endpoint.port);
+  }
+  return nullptr;
+}
+
+bool World::IsBadRelease(const Assignment& a) const {
+  const auto found = controller.store().revisions().find({a.app, a.revision});
+  return found != controller.store().revisions().end() &&
+         found->second.config.payload.rfind("bad", 0) == 0;
+}
+
+std::string World::Unsettled() const {
+  const Cluster& cluster = *controller.cluster();
+  if (cluster.frozen() || cluster.recovering()) return "frozen or recovering";
+  uint32_t wanted = 0;
+  for (const AppId& app : cluster.apps()) {
+    const AppStatus status = *cluster.GetApp(app);
+    if (status.app.removing) return app.value + " is being removed";
+    if (!status.settled) {
+      return absl::StrCat(app.value, ": available ", status.available, " of ", status.app.replicas,
+                          ", outdated ", status.outdated, ", proxies ", status.proxies_acked, "/",
+                          status.proxies_live, ", pending '", status.pending_reason, "', failure '",
+                          status.failure, "'");
+    }
+    wanted += status.app.replicas;
+    for (const auto& proxy : proxies_) {
+      const auto table = proxy->tables().find(app);
+      if (table == proxy->tables().end() ||
+          table->second.endpoints != cluster.Table(app)->endpoints)
+        return absl::StrCat(proxy->id().value, " does not run the table of ", app.value);
+    }
+  }
+  for (const auto& proxy : proxies_) {
+    if (proxy->tables().size() != cluster.apps().size()) return "a proxy keeps a removed app";
+  }
+  uint32_t running = 0;
+  for (const auto& agent : agents_) {
+    for (const auto& [id, process] : agent->processes()) {
+      const auto app = cluster.GetApp(process.assignment.app);
+      if (!app.ok() || process.stopping || process.report.phase != Phase::kReady ||
+          process.assignment.revision != app->app.revision) {
+        return absl::StrCat(id.value, " runs on ", agent->node().value, " and should not");
+      }
+      ++running;
+    }
+  }
+  if (running != wanted) return absl::StrCat(running, " run instead of ", wanted);
+  if (controller.store().assignments().size() != wanted) return "the store holds other assignments";
+  return "";
+}
+
+void World::Violation(const std::string& what) {
+  const auto at =
+      std::chrono::duration_cast<Millis>(executor.Now().time_since_epoch()).count() - 3'600'000;
+  violations_.push_back(absl::StrCat("at ", at, " ms: ", what));
+  Trace("VIOLATION " + what);
+}
+
+void World::Trace(std::string line) {
+  const auto at =
+      std::chrono::duration_cast<Millis>(executor.Now().time_since_epoch()).count() - 3'600'000;
+  line = absl::StrCat(at, " ", line);
+  for (const char c : line) {
+    trace_hash_ = (trace_hash_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  }
+  if (keep_trace_) trace_.push_back(std::move(line));
+}
+
+}  // namespace pando::sim

@@ -1,0 +1,79 @@
+// Everything of one simulated cluster, what is done to it, and what must hold all the while.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/runtime/manual_executor.h"
+#include "tests/sim/model_agent.h"
+#include "tests/sim/model_controller.h"
+#include "tests/sim/model_proxy.h"
+#include "tests/sim/sim_random.h"
+
+namespace pando::sim {
+
+class World {
+ public:
+  explicit World(uint32_t seed);
+
+  // Faults and commands at random for `by`.
+  void Storm(Millis by);
+  // No faults: only releases and restarts. From here on nothing may fail at all.
+  void RollOutCalmly(int times);
+  // Everything works again and every app is started with a good release; then waits until all is as
+  // it should be.
+  void Heal();
+
+  const std::vector<std::string>& violations() const { return violations_; }
+  uint64_t trace_hash() const { return trace_hash_; }
+  const std::vector<std::string>& trace() const { return trace_; }
+
+  // ---- told by the models ----
+  void Trace(std::string line);
+  void Violation(const std::string& what);
+  void CheckEffects(const Effects& effects);  // before they are committed
+  void ReportSeen(const InstanceReport& report) { seen_[report.assignment] = report.phase; }
+  void ForgetSeen() { seen_.clear(); }
+  void ProcessExited(const AssignmentId& id);
+  void ProcessOrderedToStop(const Process& process);
+  void TableApplied(const ModelProxy& proxy, const UpstreamTable& table);
+  void Picked(const Endpoint& endpoint, const Process* process);
+  const Process* ProcessAt(const Endpoint& endpoint) const;
+  bool IsBadRelease(const Assignment& assignment) const;
+
+  ManualExecutor executor;
+  SimRandom random;
+  ModelController controller;
+
+ private:
+  void OneFault();
+  void OneCommand();
+  void Apply(const AppId& app, bool good);
+  void CheckStop(const Assignment& assignment, const Effects& effects);
+  void CheckSlots();
+  // What is not as it should be in the end; empty when all is.
+  std::string Unsettled() const;
+
+  std::vector<std::unique_ptr<ModelAgent>> agents_;
+  std::vector<std::unique_ptr<ModelProxy>> proxies_;
+  uint32_t releases_ = 0;
+  bool calm_ = false;
+  std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment
+
+  std::map<AssignmentId, Phase> seen_;               // as the controller was told
+  std::map<AssignmentId, controller::Wish> wishes_;  // as last decided
+  // Proxies that were asked before an assignment was told to stop: they must not use it any more.
+  std::map<AssignmentId, std::set<ProxyId>> cleared_;
+
+  std::vector<std::string> violations_;
+  uint64_t trace_hash_ = 14695981039346656037u;
+  std::vector<std::string> trace_;
+  bool keep_trace_ = false;
+};
+
+}  // namespace pando::sim
