@@ -1,0 +1,56 @@
+// The agent, put together.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/agent_loop.h"
+#include "agent/agent_options.h"
+#include "agent/controller_client.h"
+#include "agent/local_address.h"
+#include "agent/log_streams.h"
+#include "common/runtime/admin_http.h"
+#include "common/runtime/data_dir.h"
+#include "common/runtime/event_loop.h"
+#include "common/runtime/metrics.h"
+
+namespace pando::agent {
+
+class AgentApp {
+ public:
+  // Takes the data directory and the HTTP port. Errors are for people.
+  static absl::StatusOr<std::unique_ptr<AgentApp>> Create(AgentOptions options);
+  ~AgentApp();
+
+  EventLoop& loop() { return loop_; }
+  uint16_t http_port() const { return http_.port(); }
+  // Until RequestStop.
+  void Run();
+  // On the loop. Instances go on running unless --stop-instances-on-exit.
+  void RequestStop();
+
+ private:
+  AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, AgentState state);
+
+  void FindAddressThenConnect(bool told);
+  v1::Hello MakeHello() const;
+  ControllerClient::Handlers MakeHandlers();
+  absl::Status OnWelcome(const v1::Welcome& welcome);
+  void OnOrders(const v1::Orders& orders);
+
+  AgentOptions options_;
+  std::unique_ptr<DataDir> data_dir_;  // holds the lock: one agent per directory
+  AgentState state_;
+  EventLoop loop_;
+  Metrics metrics_;
+  AgentMetrics agent_metrics_;
+  AdminHttp http_;
+  std::string address_;
+  std::string last_refusal_;
+  AgentLoop instances_;
+  LogStreams logs_;
+  ControllerClient controller_;
+};
+
+}  // namespace pando::agent

@@ -1,0 +1,269 @@
+#include "agent/agent_loop.h"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/translate.h"
+#include "common/runtime/log.h"
+
+namespace pando::agent {
+namespace {
+
+double UnitRandom(std::mt19937_64& generator) {
+  return static_cast<double>(generator() >> 11) / static_cast<double>(uint64_t{1} << 53);
+}
+
+LogLevel LevelOf(Phase phase) {
+  return phase == Phase::kFailed || phase == Phase::kBackoff || phase == Phase::kUnhealthy
+             ? LogLevel::kWarn
+             : LogLevel::kInfo;
+}
+
+}  // namespace
+
+AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
+                     LauncherConfig config, Uplink uplink)
+    : loop_(loop),
+      metrics_(metrics),
+      state_(state),
+      uplink_(std::move(uplink)),
+      random_(std::random_device{}()),
+      supervisor_([this] { return UnitRandom(random_); }),
+      launcher_(std::move(config), static_cast<uint32_t>(random_())),
+      prober_(loop) {}
+
+AgentLoop::~AgentLoop() = default;
+
+void AgentLoop::Start() {
+  for (const auto& [id, dir] : state_.Instances()) Adopt(id, dir);
+  std::vector<Assignment> wanted;
+  if (state_.orders()) {
+    wanted = ToAssignments(*state_.orders());
+    orders_version_ = state_.orders()->version();
+  } else {
+    // Orders that were lost are no order to stop.
+    for (const InstanceStatus& status : supervisor_.Statuses()) {
+      wanted.push_back(*supervisor_.Find(status.assignment));
+    }
+  }
+  Actions actions;
+  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
+  CarryOut(std::move(actions));
+}
+
+void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
+  auto found = FindInstance(dir, BootId());
+  if (!found.ok()) {
+    LogError("instance is not taken over",
+             {{"assignment", id}, {"reason", std::string(found.status().message())}});
+    return;
+  }
+  v1::Orders order;
+  const auto bytes = dir.ReadOrder();
+  std::vector<Assignment> assignments;
+  if (bytes.ok() && order.ParseFromString(*bytes)) assignments = ToAssignments(order);
+  if (assignments.size() != 1 || assignments[0].id.value != id) {
+    // Cut short before its first start, or spoilt: it is stopped unless the orders describe it.
+    if (state_.orders()) assignments = ToAssignments(Excerpt(*state_.orders(), id));
+    if (assignments.size() != 1) assignments = {Assignment{}};
+    assignments[0].id = {id};
+  }
+  const AssignmentId assignment_id = assignments[0].id;
+  if (found->shim) {
+    LogInfo("instance taken over", {{"instance", InstanceName(assignments[0])},
+                                    {"pid", absl::StrCat(found->remains.pid)},
+                                    {"port", absl::StrCat(found->remains.port)}});
+    Watch(assignment_id, found->remains.incarnation, *std::move(found->shim));
+  }
+  supervisor_.Adopt(std::move(assignments[0]), found->remains, loop_.Now());
+}
+
+absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
+  if (absl::Status s = CheckAuthority(state_.authority(), {orders.cluster_id(), orders.term()});
+      !s.ok()) {
+    return s;
+  }
+  std::vector<Assignment> wanted = ToAssignments(orders);
+  for (const Assignment& assignment : wanted) {
+    if (!IsSafeFileName(assignment.id.value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the orders hold an impossible assignment id: ", assignment.id.value));
+    }
+  }
+  if (state_.authority().cluster_id.empty() && !orders.cluster_id().empty()) {
+    if (absl::Status s = state_.SaveClusterId(orders.cluster_id()); !s.ok()) return s;
+  }
+  if (absl::Status s = state_.SaveOrders(orders); !s.ok()) return s;
+  orders_version_ = orders.version();
+  Actions actions;
+  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
+  CarryOut(std::move(actions));
+  return absl::OkStatus();
+}
+
+std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
+  std::vector<v1::InstanceStatus> statuses;
+  for (const InstanceStatus& status : supervisor_.Statuses()) statuses.push_back(ToProto(status));
+  return statuses;
+}
+
+std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
+  if (supervisor_.Find({assignment_id}) == nullptr) return "";
+  return state_.InstanceOf(assignment_id).path();
+}
+
+void AgentLoop::StopInstances(std::function<void()> done) {
+  Actions actions;
+  supervisor_.Halt(loop_.Now(), actions);
+  CarryOut(std::move(actions));
+  for (const Spawn& spawn : std::exchange(spawns_, {})) {
+    Feed(spawn.id, CannotStart{spawn.incarnation, "the agent was stopped"});
+  }
+  on_stopped_ = std::move(done);
+  CheckStopped();
+}
+
+void AgentLoop::Feed(const AssignmentId& id, const InstanceEvent& event) {
+  Actions actions;
+  supervisor_.On(id, event, loop_.Now(), actions);
+  CarryOut(std::move(actions));
+}
+
+void AgentLoop::CarryOut(Actions actions) {
+  for (const Action& action : actions) {
+    std::visit([this](const auto& one) { Do(one); }, action);
+  }
+  ScheduleWake();
+  CheckStopped();
+}
+
+void AgentLoop::Do(const Spawn& spawn) {
+  spawns_.push_back(spawn);
+  if (spawns_.size() == 1) Later(Millis{0}, [this] { SpawnNext(); });
+}
+
+void AgentLoop::SpawnNext() {
+  if (spawns_.empty()) return;
+  const Spawn spawn = spawns_.front();
+  SpawnNow(spawn);
+  if (!spawns_.empty()) spawns_.pop_front();
+  if (!spawns_.empty()) Later(Millis{0}, [this] { SpawnNext(); });
+}
+
+void AgentLoop::SpawnNow(const Spawn& spawn) {
+  const Assignment* const assignment = supervisor_.Find(spawn.id);
+  if (assignment == nullptr) return;
+  InstanceDir dir = state_.InstanceOf(spawn.id.value);
+  const v1::Orders order =
+      state_.orders() ? Excerpt(*state_.orders(), spawn.id.value) : v1::Orders();
+  absl::Status created = dir.Create(order.SerializeAsString());
+  absl::StatusOr<SpawnedShim> shim =
+      created.ok() ? launcher_.Launch(*assignment, spawn, dir) : std::move(created);
+  if (shim.ok()) {
+    Watch(spawn.id, spawn.incarnation, *std::move(shim));
+  } else {
+    Feed(spawn.id, CannotStart{spawn.incarnation, std::string(shim.status().message())});
+  }
+}
+
+void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim) {
+  Running& running = running_[id];
+  running.incarnation = incarnation;
+  running.spawned_at = loop_.Now();
+  running.shim = std::make_unique<ShimClient>(
+      loop_, std::move(shim.session), shim.pid, std::move(shim.pidfd),
+      [this, id, incarnation](const ShimEvent& event) { OnShim(id, incarnation, event); });
+}
+
+void AgentLoop::OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event) {
+  if (const auto* started = std::get_if<ShimRunning>(&event)) {
+    metrics_.starts_total.Increment();
+    metrics_.spawn_seconds.Observe(
+        std::chrono::duration<double>(loop_.Now() - running_[id].spawned_at).count());
+    Feed(id, Started{incarnation, started->app.pid, started->port, started->started_unix_ms});
+  } else if (const auto* failed = std::get_if<ShimFailed>(&event)) {
+    running_[id].failure = failed->reason;  // told when the shim is gone and its lock free
+  } else if (const auto* exited = std::get_if<ShimExited>(&event)) {
+    metrics_.exits_total.Increment();
+    Feed(id, Exited{incarnation, exited->code, exited->signal});
+  } else {
+    const std::string failure = running_[id].failure;
+    running_.erase(id);
+    if (failure.empty()) {
+      Feed(id, Ended{incarnation});
+    } else {
+      Feed(id, CannotStart{incarnation, failure});
+    }
+  }
+}
+
+void AgentLoop::Do(const Stop& stop) {
+  const auto running = running_.find(stop.id);
+  if (running == running_.end() || running->second.incarnation != stop.incarnation) return;
+  running->second.shim->Stop(stop.policy.signal, stop.policy.grace);
+}
+
+void AgentLoop::Do(const Probe& probe) {
+  prober_.Probe(probe.policy, probe.port,
+                [this, alive = std::weak_ptr<char>(alive_), id = probe.id,
+                 incarnation = probe.incarnation](const std::string& failure) {
+                  if (alive.expired()) return;
+                  if (!failure.empty()) metrics_.probe_failures_total.Increment();
+                  Feed(id, ProbeResult{incarnation, failure.empty(), failure});
+                });
+}
+
+void AgentLoop::Do(const Report& report) {
+  const InstanceStatus& status = report.status;
+  Log(LevelOf(status.phase), "instance changed",
+      {{"instance", absl::StrCat(status.app.value, ".", status.slot)},
+       {"phase", std::string(PhaseName(status.phase))},
+       {"revision", absl::StrCat(status.revision)},
+       {"port", absl::StrCat(status.port)},
+       {"pid", absl::StrCat(status.pid)},
+       {"restarts", absl::StrCat(status.restarts)},
+       {"detail", status.detail}});
+  metrics_.SetPhase(status.assignment, status.phase);
+  uplink_.status(ToProto(status));
+  // Last: the controller hears of an exit without waiting for the disk.
+  state_.InstanceOf(status.assignment.value)
+      .WriteState({status.incarnation, status.phase, status.failed_starts});
+}
+
+void AgentLoop::Do(const Gone& gone) {
+  LogInfo("instance gone", {{"assignment", gone.id.value}});
+  const InstanceDir dir = state_.InstanceOf(gone.id.value);
+  metrics_.Forget(gone.id);
+  uplink_.closing(dir.path());
+  uplink_.gone(gone.id.value);
+  dir.Remove();
+}
+
+void AgentLoop::ScheduleWake() {
+  const auto next = supervisor_.NextWake();
+  if (!next || (wake_at_ && *wake_at_ <= *next)) return;
+  wake_at_ = *next;
+  // Rounded up: a wake a little early would find nothing to do.
+  const auto delay = std::chrono::ceil<Millis>(*next - loop_.Now());
+  Later(std::max(delay, Millis{0}), [this, at = *next] {
+    if (wake_at_ == at) wake_at_.reset();
+    Actions actions;
+    supervisor_.Tick(loop_.Now(), actions);
+    CarryOut(std::move(actions));
+  });
+}
+
+void AgentLoop::CheckStopped() {
+  if (!on_stopped_ || !supervisor_.idle()) return;
+  Later(Millis{0}, std::exchange(on_stopped_, nullptr));
+}
+
+void AgentLoop::Later(Millis delay, std::function<void()> task) {
+  loop_.RunAfter(delay, [alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
+    if (!alive.expired()) task();
+  });
+}
+
+}  // namespace pando::agent

@@ -1,0 +1,102 @@
+// The agent's owner: the supervisor in the middle, processes, probes and files around it. Carries
+// out what the supervisor asks for and tells it what happened; decides nothing. Everything here
+// runs on the event loop.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/agent_metrics.h"
+#include "agent/agent_state.h"
+#include "agent/core/supervisor.h"
+#include "agent/launcher.h"
+#include "agent/prober.h"
+#include "agent/shim_client.h"
+#include "common/runtime/event_loop.h"
+#include "pando/v1/agent.pb.h"
+
+namespace pando::agent {
+
+class AgentLoop {
+ public:
+  // Where changes go; the controller's session, in the agent.
+  struct Uplink {
+    std::function<void(v1::InstanceStatus)> status;
+    std::function<void(const std::string& assignment_id)> gone;
+    // Before the instance's files are deleted.
+    std::function<void(const std::string& instance_dir)> closing;
+  };
+
+  // All but `config` outlive it.
+  AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state, LauncherConfig config,
+            Uplink uplink);
+  ~AgentLoop();
+
+  // Takes over what an earlier life left running and carries out the last orders: a node does its
+  // work without a controller too. Call once, first.
+  void Start();
+
+  // kFailedPrecondition: not the orders of this agent's controller (see core/order_fence.h).
+  // Other errors: they could not be kept, so they are not carried out.
+  absl::Status SetOrders(const v1::Orders& orders);
+
+  std::vector<v1::InstanceStatus> Statuses() const;
+  // The version of the orders carried out last; 0 before the first.
+  uint64_t orders_version() const { return orders_version_; }
+  // Empty when the instance is not known.
+  std::string InstancePath(const std::string& assignment_id) const;
+  Prober& prober() { return prober_; }
+
+  // Stops every instance, each with its grace, then calls `done`. Orders stay as they are: the next
+  // life of the agent starts them again.
+  void StopInstances(std::function<void()> done);
+
+ private:
+  struct Running {
+    uint32_t incarnation = 0;
+    Instant spawned_at;
+    std::unique_ptr<ShimClient> shim;
+    std::string failure;  // why the app could not be started
+  };
+
+  void Adopt(const std::string& id, const InstanceDir& dir);
+  void Feed(const AssignmentId& id, const InstanceEvent& event);
+  void CarryOut(Actions actions);
+  void Do(const Spawn& spawn);
+  void Do(const Stop& stop);
+  void Do(const Probe& probe);
+  void Do(const Report& report);
+  void Do(const Gone& gone);
+  void SpawnNext();
+  void SpawnNow(const Spawn& spawn);
+  void Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim);
+  void OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event);
+  void ScheduleWake();
+  void CheckStopped();
+  // Runs `task` on the loop unless this is gone by then.
+  void Later(Millis delay, std::function<void()> task);
+
+  EventLoop& loop_;
+  AgentMetrics& metrics_;
+  AgentState& state_;
+  Uplink uplink_;
+  std::mt19937_64 random_;
+  Supervisor supervisor_;
+  Launcher launcher_;
+  Prober prober_;
+  std::map<AssignmentId, Running> running_;
+  std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
+  std::optional<Instant> wake_at_;
+  uint64_t orders_version_ = 0;
+  std::function<void()> on_stopped_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace pando::agent

@@ -1,0 +1,35 @@
+// The agent's own figures on /metrics.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+
+#include <map>
+
+#include "agent/core/phase.h"
+#include "common/base/ids.h"
+#include "common/runtime/metrics.h"
+
+namespace pando::agent {
+
+// Used on the loop.
+class AgentMetrics {
+ public:
+  explicit AgentMetrics(Metrics& metrics);
+
+  void SetPhase(const AssignmentId& id, Phase phase);
+  void Forget(const AssignmentId& id);
+
+  prometheus::Counter& starts_total;
+  prometheus::Counter& exits_total;
+  prometheus::Counter& probe_failures_total;
+  prometheus::Gauge& connected;
+  prometheus::Histogram& spawn_seconds;
+
+ private:
+  prometheus::Family<prometheus::Gauge>& instances_;
+  std::map<AssignmentId, Phase> phases_;
+};
+
+}  // namespace pando::agent

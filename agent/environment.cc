@@ -1,0 +1,39 @@
+#include "agent/environment.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+
+namespace pando::agent {
+
+std::vector<std::string> AppEnvironment(const char* const* agent_environment,
+                                        const Assignment& assignment, const std::string& node,
+                                        uint16_t port) {
+  static constexpr std::string_view kPassed[] = {"PATH",  "HOME", "USER", "LOGNAME",
+                                                 "SHELL", "LANG", "TZ",   "TMPDIR"};
+  std::map<std::string, std::string> variables;
+  for (const char* const* entry = agent_environment; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::string_view name = text.substr(0, text.find('='));
+    if (name.size() < text.size() &&
+        std::find(std::begin(kPassed), std::end(kPassed), name) != std::end(kPassed)) {
+      variables[std::string(name)] = std::string(text.substr(name.size() + 1));
+    }
+  }
+  for (const auto& [name, value] : assignment.command.env) variables[name] = value;
+  variables["PORT"] = absl::StrCat(port);
+  variables["PANDO_APP"] = assignment.app.value;
+  variables["PANDO_INSTANCE"] = InstanceName(assignment);
+  variables["PANDO_REVISION"] = absl::StrCat(assignment.revision);
+  variables["PANDO_NODE"] = node;
+  variables["NODE_APP_INSTANCE"] = absl::StrCat(assignment.slot > 0 ? assignment.slot - 1 : 0);
+
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : variables) environment.push_back(absl::StrCat(name, "=", value));
+  return environment;
+}
+
+}  // namespace pando::agent

@@ -1,0 +1,19 @@
+// The environment an app starts with: nothing of the agent's own gets into it but the usual few.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/core/assignment.h"
+
+namespace pando::agent {
+
+// "NAME=value", sorted. Later sources win: PATH, HOME, USER, LOGNAME, SHELL, LANG, TZ and TMPDIR of
+// `agent_environment` (a null-terminated environ), the spec's env, then PORT, PANDO_APP,
+// PANDO_INSTANCE, PANDO_REVISION, PANDO_NODE and NODE_APP_INSTANCE.
+std::vector<std::string> AppEnvironment(const char* const* agent_environment,
+                                        const Assignment& assignment, const std::string& node,
+                                        uint16_t port);
+
+}  // namespace pando::agent

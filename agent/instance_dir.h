@@ -1,0 +1,72 @@
+// What is kept on disk of one instance, from its first start until it is gone:
+//   order.pb   what was ordered: an Orders of one assignment and its revision
+//   lock       held (flock) by the shim, so that an instance never runs twice
+//   run        who runs, written by the shim;   exit   how it ended, written by the shim
+//   state      the health the agent saw last, so that its restart does not forget it
+//   shim.sock  where the shim listens;          out.log  what the app prints
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/core/phase.h"
+#include "agent/process.h"
+#include "agent/unique_fd.h"
+
+namespace pando::agent {
+
+struct RunRecord {
+  std::string boot_id;
+  ProcessId shim;
+  ProcessId app;
+  uint16_t port = 0;
+  uint32_t incarnation = 0;
+  int64_t started_unix_ms = 0;
+};
+
+struct ExitRecord {
+  uint32_t incarnation = 0;
+  int code = 0;
+  int signal = 0;
+  std::string error;  // not empty: it could not be started
+};
+
+struct StateRecord {
+  uint32_t incarnation = 0;
+  Phase phase = Phase::kStarting;
+  uint32_t failed_starts = 0;
+};
+
+class InstanceDir {
+ public:
+  explicit InstanceDir(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+
+  // Makes the directory and keeps the order. Does nothing when both are there.
+  absl::Status Create(const std::string& order_bytes);
+  absl::StatusOr<std::string> ReadOrder() const;
+  void Remove() const;
+
+  // Nothing when there is none, or none that can be read.
+  std::optional<RunRecord> ReadRun() const;
+  std::optional<ExitRecord> ReadExit() const;
+  std::optional<StateRecord> ReadState() const;
+  // Not synced: after a power cut no process is left whose health could be remembered.
+  void WriteState(const StateRecord& state) const;
+
+  // kUnavailable: a shim holds it, so one is running.
+  absl::StatusOr<UniqueFd> Lock() const;
+  // A connection to the shim's socket.
+  absl::StatusOr<UniqueFd> Connect() const;
+
+ private:
+  std::string path_;
+};
+
+// Assignment ids become directory names: false for one that could leave its parent.
+bool IsSafeFileName(const std::string& name);
+
+}  // namespace pando::agent

@@ -1,0 +1,137 @@
+#include "agent/launcher.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/environment.h"
+#include "agent/port_reservation.h"
+#include "agent/shim/start_time.h"
+#include "agent/shim_client.h"
+#include "common/base/status_macros.h"
+
+namespace pando::agent {
+namespace {
+
+constexpr int kAnswerTimeoutMs = 1'000;
+constexpr int kPollMs = 10;
+
+// Reads what the shim says when one connects, without taking it from the session's reader.
+std::optional<ShimEvent> PeekState(const UniqueFd& session) {
+  for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
+    char line[1'024];
+    const ssize_t size = recv(session.get(), line, sizeof(line), MSG_PEEK | MSG_DONTWAIT);
+    if (size == 0) return std::nullopt;
+    const absl::string_view text(line, size > 0 ? static_cast<size_t>(size) : 0);
+    if (const size_t end = text.find('\n'); end != absl::string_view::npos) {
+      return ParseShimLine(text.substr(0, end));
+    }
+    pollfd poll_fd = {session.get(), POLLIN, 0};
+    poll(&poll_fd, 1, kPollMs);
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<SpawnedShim> ConnectToShim(const InstanceDir& dir) {
+  PANDO_ASSIGN_OR_RETURN(UniqueFd session, dir.Connect());
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(session.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return absl::UnavailableError("the instance's shim has no pid");
+  }
+  // The shim's own pid, from its listen(): it holds the connection, so it runs.
+  auto pidfd = OpenProcess({peer.pid, shim::ReadStartTime(peer.pid)});
+  if (!pidfd) return absl::UnavailableError("the instance's shim has just ended");
+  return SpawnedShim{peer.pid, *std::move(pidfd), std::move(session)};
+}
+
+// How the last incarnation ended, for one that does not run.
+std::string DescribeEnd(const std::optional<RunRecord>& run, const std::optional<ExitRecord>& exit,
+                        const std::string& boot_id) {
+  if (exit && (!run || exit->incarnation >= run->incarnation)) {
+    return exit->error.empty() ? DescribeExit(exit->code, exit->signal) : exit->error;
+  }
+  if (!run) return "";
+  return run->boot_id != boot_id ? "the host was restarted" : "its shim was killed";
+}
+
+void KillAllRemains(const RunRecord& run) {
+  for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
+    if (KillRemains(run.app, run.shim.pid) == 0) return;
+    poll(nullptr, 0, kPollMs);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const Spawn& spawn,
+                                             const InstanceDir& dir) {
+  if (assignment.command.argv.empty() || assignment.command.argv[0].empty()) {
+    return absl::InvalidArgumentError("the app has no command");
+  }
+  PANDO_ASSIGN_OR_RETURN(const UniqueFd lock, dir.Lock());
+  std::optional<UniqueFd> reservation;
+  const auto port = ports_.Allocate(spawn.previous_port, [&](uint16_t candidate) {
+    reservation = ReservePort(candidate);
+    return reservation.has_value();
+  });
+  if (!port) {
+    return absl::ResourceExhaustedError(absl::StrCat("no free port in ", config_.ports.first, "-",
+                                                     config_.ports.last, " (--port-range)"));
+  }
+  return SpawnShim({.shim_path = config_.shim_path,
+                    .instance_dir = dir.path(),
+                    .app_dir = assignment.command.dir,
+                    .argv = assignment.command.argv,
+                    .environment = AppEnvironment(environ, assignment, config_.node, *port),
+                    .incarnation = spawn.incarnation,
+                    .port = *port,
+                    .port_fd = reservation->get(),
+                    .lock_fd = lock.get()});
+}
+
+absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id) {
+  FoundInstance found;
+  Remains& remains = found.remains;
+  for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
+    if (auto lock = dir.Lock(); lock.ok() || !absl::IsUnavailable(lock.status())) break;
+    // A shim runs. One that was just started may not listen yet; one that ends lets go of the lock.
+    if (auto shim = ConnectToShim(dir); shim.ok()) {
+      const auto event = PeekState(shim->session);
+      if (event && std::holds_alternative<ShimRunning>(*event)) {
+        const auto& running = std::get<ShimRunning>(*event);
+        remains.incarnation = running.incarnation;
+        remains.port = running.port;
+        remains.pid = running.app.pid;
+        remains.started_unix_ms = running.started_unix_ms;
+        found.shim = *std::move(shim);
+        break;
+      }
+    }
+    poll(nullptr, 0, kPollMs);
+    if (waited + kPollMs >= kAnswerTimeoutMs) {
+      return absl::UnavailableError("the instance's shim runs and does not answer");
+    }
+  }
+
+  const auto state = dir.ReadState();
+  if (!found.shim) {
+    const auto run = dir.ReadRun();
+    const auto exit = dir.ReadExit();
+    if (run && run->boot_id == boot_id) KillAllRemains(*run);
+    remains.ended_because = DescribeEnd(run, exit, boot_id);
+    if (run) remains.port = run->port;
+    if (run) remains.started_unix_ms = run->started_unix_ms;
+    remains.incarnation = std::max(
+        {run ? run->incarnation : 0, exit ? exit->incarnation : 0, state ? state->incarnation : 0});
+  }
+  if (state) remains.failed_starts = state->failed_starts;
+  if (state && state->incarnation == remains.incarnation) remains.phase = state->phase;
+  return found;
+}
+
+}  // namespace pando::agent

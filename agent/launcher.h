@@ -1,0 +1,45 @@
+// Starts instances, and finds those an earlier life of the agent started.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/core/instance.h"
+#include "agent/core/port_allocator.h"
+#include "agent/instance_dir.h"
+#include "agent/process.h"
+
+namespace pando::agent {
+
+struct LauncherConfig {
+  std::string shim_path;
+  std::string node;
+  PortRange ports;
+};
+
+class Launcher {
+ public:
+  Launcher(LauncherConfig config, uint32_t port_start)
+      : config_(std::move(config)), ports_(config_.ports, port_start) {}
+
+  // Starts a shim that starts the app in `dir`, with a port of its own. What comes of it the shim
+  // tells. The error is for people.
+  absl::StatusOr<SpawnedShim> Launch(const Assignment& assignment, const Spawn& spawn,
+                                     const InstanceDir& dir);
+
+ private:
+  LauncherConfig config_;
+  PortAllocator ports_;
+};
+
+struct FoundInstance {
+  Remains remains;
+  std::optional<SpawnedShim> shim;  // of an instance that runs; session and pidfd are open
+};
+// Blocks for up to a second when a shim that runs does not answer; it is an error if it never does.
+// Kills what is left of an app whose shim is gone.
+absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id);
+
+}  // namespace pando::agent

@@ -1,0 +1,54 @@
+// Processes as the kernel knows them. A process is named by boot id, pid and start time, and is
+// signalled only through a pidfd opened for that name: never by its pid, which may be a stranger's
+// by then.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/unique_fd.h"
+
+namespace pando::agent {
+
+// Of this boot: records of another boot name nobody.
+std::string BootId();
+
+struct ProcessId {
+  pid_t pid = 0;
+  uint64_t start_time = 0;  // clock ticks since boot
+};
+
+// A descriptor of the process, or nothing when it does not run any more.
+std::optional<UniqueFd> OpenProcess(const ProcessId& id);
+// False when it is gone.
+bool SignalProcess(const UniqueFd& pidfd, int signal);
+
+// Kills (SIGKILL) the app and what is left of its process group after its shim vanished. Returns
+// how many were still there: call again until it is none. `shim` was the session's leader.
+int KillRemains(const ProcessId& app, pid_t shim);
+
+struct ShimLaunch {
+  std::string shim_path;
+  std::string instance_dir;
+  std::string app_dir;
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  // "NAME=value"
+  uint32_t incarnation = 0;
+  uint16_t port = 0;
+  int port_fd = -1;  // the port's reservation
+  int lock_fd = -1;  // the instance directory's lock
+};
+struct SpawnedShim {
+  pid_t pid = 0;
+  UniqueFd pidfd;
+  UniqueFd session;
+};
+// Starts a shim in its own session; it outlives this process. The descriptors are inherited.
+absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch);
+
+}  // namespace pando::agent

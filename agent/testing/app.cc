@@ -1,0 +1,82 @@
+// An app for the tests: does what its arguments say, one after the other.
+//   print TEXT | err TEXT | env | cwd     to stdout, stderr
+//   ignore-term                           SIGTERM does not end it
+//   listen | http                         on PORT; http answers 200, or 503 after SIGUSR1
+//   exit N | wait
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace {
+
+volatile sig_atomic_t status = 200;
+
+int Listen() {
+  const char* const port = getenv("PORT");
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(atoi(port != nullptr ? port : "0")));
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(fd, 64) != 0) {
+    perror("listen");
+    exit(1);
+  }
+  return fd;
+}
+
+[[noreturn]] void ServeHttp(int listener) {
+  struct sigaction act = {};
+  act.sa_handler = [](int) { status = 503; };
+  act.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &act, nullptr);
+  while (true) {
+    const int fd = accept(listener, nullptr, nullptr);
+    if (fd < 0) continue;
+    char text[2048];
+    ssize_t size = read(fd, text, sizeof(text));
+    size = snprintf(text, sizeof(text), "HTTP/1.1 %d Word\r\nContent-Length: 0\r\n\r\n",
+                    static_cast<int>(status));
+    if (write(fd, text, static_cast<size_t>(size)) < 0) perror("write");
+    close(fd);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  for (int i = 1; i < argc; ++i) {
+    const char* const word = argv[i];
+    if (strcmp(word, "print") == 0) {
+      printf("%s\n", argv[++i]);
+    } else if (strcmp(word, "err") == 0) {
+      fprintf(stderr, "%s\n", argv[++i]);
+    } else if (strcmp(word, "env") == 0) {
+      for (char** entry = environ; *entry != nullptr; ++entry) printf("%s\n", *entry);
+    } else if (strcmp(word, "cwd") == 0) {
+      char path[4096];
+      printf("%s\n", getcwd(path, sizeof(path)));
+    } else if (strcmp(word, "ignore-term") == 0) {
+      signal(SIGTERM, SIG_IGN);
+    } else if (strcmp(word, "listen") == 0) {
+      Listen();
+    } else if (strcmp(word, "http") == 0) {
+      ServeHttp(Listen());
+    } else if (strcmp(word, "exit") == 0) {
+      return atoi(argv[++i]);
+    } else if (strcmp(word, "wait") == 0) {
+      while (true) pause();
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,137 @@
+#include "agent/translate.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/utf8.h"
+
+namespace pando::agent {
+namespace {
+
+// Specs come with every default filled in; 0 appears only in hand-made messages.
+Millis OrElse(uint32_t millis, Millis fallback) { return millis > 0 ? Millis{millis} : fallback; }
+
+ProbePolicy ToProbePolicy(const v1::HealthCheck& health) {
+  ProbePolicy probe;
+  if (health.kind() == v1::HealthCheck::HTTP) probe.kind = ProbePolicy::Kind::kHttp;
+  probe.path = health.path();
+  probe.interval = OrElse(health.interval_ms(), probe.interval);
+  probe.timeout = OrElse(health.timeout_ms(), probe.timeout);
+  if (health.healthy_threshold() > 0) {
+    probe.healthy_threshold = static_cast<int>(health.healthy_threshold());
+  }
+  if (health.unhealthy_threshold() > 0) {
+    probe.unhealthy_threshold = static_cast<int>(health.unhealthy_threshold());
+  }
+  probe.startup = OrElse(health.startup_ms(), probe.startup);
+  return probe;
+}
+
+CommandLine ToCommandLine(const v1::AppSpec& spec) {
+  CommandLine command;
+  if (spec.shell()) {
+    command.argv = {"/bin/sh", "-c", absl::StrCat("exec ", absl::StrJoin(spec.command(), " "))};
+  } else {
+    command.argv.assign(spec.command().begin(), spec.command().end());
+  }
+  command.dir = spec.dir();
+  command.env.insert(spec.env().begin(), spec.env().end());
+  return command;
+}
+
+Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) {
+  Assignment assignment;
+  assignment.id = {ordered.id()};
+  assignment.app = {ordered.app()};
+  assignment.slot = ordered.slot();
+  assignment.revision = ordered.revision();
+  assignment.command = ToCommandLine(spec);
+  assignment.probe = ToProbePolicy(spec.health());
+  assignment.stop.signal = SignalNumber(spec.stop().signal());
+  if (spec.has_stop()) assignment.stop.grace = Millis{spec.stop().grace_ms()};
+  RestartPolicy& restart = assignment.restart;
+  restart.backoff.initial = OrElse(spec.restart().backoff_initial_ms(), restart.backoff.initial);
+  restart.backoff.ceiling = OrElse(spec.restart().backoff_max_ms(), restart.backoff.ceiling);
+  restart.reset_after = OrElse(spec.restart().reset_after_ms(), restart.reset_after);
+  return assignment;
+}
+
+v1::InstanceStatus::Phase ToProto(Phase phase) {
+  switch (phase) {
+    case Phase::kStarting:
+      return v1::InstanceStatus::STARTING;
+    case Phase::kReady:
+      return v1::InstanceStatus::READY;
+    case Phase::kUnhealthy:
+      return v1::InstanceStatus::UNHEALTHY;
+    case Phase::kBackoff:
+      return v1::InstanceStatus::BACKOFF;
+    case Phase::kStopping:
+      return v1::InstanceStatus::STOPPING;
+    case Phase::kFailed:
+      return v1::InstanceStatus::FAILED;
+  }
+  std::abort();  // not an enumerator
+}
+
+}  // namespace
+
+std::vector<Assignment> ToAssignments(const v1::Orders& orders) {
+  std::map<std::pair<std::string, uint32_t>, const v1::AppSpec*> specs;
+  for (const v1::Revision& revision : orders.revisions()) {
+    specs[{revision.app(), revision.revision()}] = &revision.spec();
+  }
+  std::vector<Assignment> assignments;
+  for (const v1::Assignment& ordered : orders.assignments()) {
+    const auto spec = specs.find({ordered.app(), ordered.revision()});
+    if (spec != specs.end()) assignments.push_back(ToAssignment(ordered, *spec->second));
+  }
+  return assignments;
+}
+
+v1::Orders Excerpt(const v1::Orders& orders, const std::string& assignment_id) {
+  v1::Orders excerpt;
+  for (const v1::Assignment& assignment : orders.assignments()) {
+    if (assignment.id() != assignment_id) continue;
+    *excerpt.add_assignments() = assignment;
+    for (const v1::Revision& revision : orders.revisions()) {
+      if (revision.app() == assignment.app() && revision.revision() == assignment.revision()) {
+        *excerpt.add_revisions() = revision;
+      }
+    }
+  }
+  return excerpt;
+}
+
+v1::InstanceStatus ToProto(const InstanceStatus& status) {
+  v1::InstanceStatus proto;
+  proto.set_assignment_id(status.assignment.value);
+  proto.set_app(status.app.value);
+  proto.set_slot(status.slot);
+  proto.set_revision(status.revision);
+  proto.set_phase(ToProto(status.phase));
+  proto.set_port(status.port);
+  proto.set_pid(status.pid);
+  proto.set_incarnation(status.incarnation);
+  proto.set_restarts(status.restarts);
+  proto.set_failed_starts(status.failed_starts);
+  proto.set_started_unix_ms(status.started_unix_ms);
+  proto.set_detail(ToValidUtf8(status.detail));
+  return proto;
+}
+
+int SignalNumber(const std::string& name) {
+  for (int number = 1; number < NSIG; ++number) {
+    const char* const abbreviation = sigabbrev_np(number);
+    if (abbreviation != nullptr && name == absl::StrCat("SIG", abbreviation)) return number;
+  }
+  return SIGTERM;
+}
+
+}  // namespace pando::agent
