@@ -1,0 +1,150 @@
+#include "proxy/control/fake_data_plane.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace pando::proxy {
+namespace {
+
+struct Registry {
+  absl::Mutex mutex;
+  std::map<const DataPlane*, std::unique_ptr<FakeDataPlane>> fakes ABSL_GUARDED_BY(mutex);
+};
+
+Registry& AllFakes() {
+  static Registry registry;
+  return registry;
+}
+
+}  // namespace
+
+FakeDataPlane& FakeDataPlane::Of(const DataPlane& data_plane) {
+  Registry& all = AllFakes();
+  const absl::MutexLock lock(&all.mutex);
+  return *all.fakes.at(&data_plane);
+}
+
+void FakeDataPlane::HoldSwitches(bool hold) {
+  const absl::MutexLock lock(&mutex_);
+  hold_ = hold;
+}
+
+void FakeDataPlane::FinishSwitch() {
+  std::vector<absl::AnyInvocable<void()>> switches;
+  {
+    const absl::MutexLock lock(&mutex_);
+    switches = std::exchange(switches_, {});
+  }
+  for (auto& switched : switches) switched();
+}
+
+bool FakeDataPlane::SwitchPending() const {
+  const absl::MutexLock lock(&mutex_);
+  return !switches_.empty();
+}
+
+void FakeDataPlane::SetTaken(const std::string& address, bool taken) {
+  const absl::MutexLock lock(&mutex_);
+  if (taken) {
+    taken_.insert(address);
+  } else {
+    taken_.erase(address);
+  }
+}
+
+void FakeDataPlane::FireDrained() {
+  std::function<void()> on_drained;
+  {
+    const absl::MutexLock lock(&mutex_);
+    on_drained = on_drained_;
+  }
+  if (on_drained) on_drained();
+}
+
+std::shared_ptr<const ProxyTable> FakeDataPlane::table() const {
+  const absl::MutexLock lock(&mutex_);
+  return tables_.empty() ? nullptr : tables_.back();
+}
+
+size_t FakeDataPlane::tables_set() const {
+  const absl::MutexLock lock(&mutex_);
+  return tables_.size();
+}
+
+size_t FakeDataPlane::prepare_calls() const {
+  const absl::MutexLock lock(&mutex_);
+  return prepare_calls_;
+}
+
+// ---- the interface of proxy/net/data_plane.h ----
+
+class DataPlane::Workers {};
+
+const std::vector<double>& LatencyBounds() {
+  static const std::vector<double> bounds = {0.01, 0.1, 1};
+  return bounds;
+}
+
+DataPlane::DataPlane(DataPlaneConfig /*config*/) {
+  Registry& all = AllFakes();
+  const absl::MutexLock lock(&all.mutex);
+  all.fakes[this] = std::make_unique<FakeDataPlane>();
+}
+
+DataPlane::~DataPlane() {
+  Registry& all = AllFakes();
+  const absl::MutexLock lock(&all.mutex);
+  all.fakes.erase(this);
+}
+
+absl::Status DataPlane::Start() { return absl::OkStatus(); }
+
+absl::Status DataPlane::PrepareListeners(const std::vector<Listener>& listeners) {
+  FakeDataPlane& fake = FakeDataPlane::Of(*this);
+  const absl::MutexLock lock(&fake.mutex_);
+  ++fake.prepare_calls_;
+  for (const Listener& listener : listeners) {
+    const std::string address = absl::StrCat(listener.address, ":", listener.port);
+    if (!fake.taken_.contains(address)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "listener ", listener.name, ": cannot listen on ", address, ": address already in use"));
+  }
+  return absl::OkStatus();
+}
+
+void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
+                         absl::AnyInvocable<void()> switched) {
+  FakeDataPlane& fake = FakeDataPlane::Of(*this);
+  bool hold = false;
+  {
+    const absl::MutexLock lock(&fake.mutex_);
+    fake.tables_.push_back(std::move(table));
+    hold = fake.hold_;
+    if (hold) fake.switches_.push_back(std::move(switched));
+  }
+  if (!hold) switched();
+}
+
+void DataPlane::OnDrained(std::function<void()> callback) {
+  FakeDataPlane& fake = FakeDataPlane::Of(*this);
+  const absl::MutexLock lock(&fake.mutex_);
+  fake.on_drained_ = std::move(callback);
+}
+
+void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
+
+DataPlaneStats DataPlane::Stats() const {
+  ClusterStats stats;
+  stats.cluster = "web";
+  stats.requests_total = 3;
+  stats.responses_by_class[2] = 2;
+  stats.responses_by_class[5] = 1;
+  stats.latency_buckets = {1, 1, 1, 0};
+  DataPlaneStats all;
+  all.clusters.push_back(stats);
+  return all;
+}
+
+}  // namespace pando::proxy

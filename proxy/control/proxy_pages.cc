@@ -1,0 +1,158 @@
+#include <boost/json.hpp>
+#include <string>
+
+#include "proxy/control/proxy_status.h"
+
+namespace pando::proxy {
+namespace {
+
+namespace json = boost::json;
+
+constexpr const char* Name(EndpointHealth health) {
+  switch (health) {
+    case EndpointHealth::kHealthy:
+      return "healthy";
+    case EndpointHealth::kDraining:
+      return "draining";
+    case EndpointHealth::kSuspect:
+      return "suspect";
+  }
+  return "";
+}
+
+constexpr const char* Name(LbPolicy policy) {
+  switch (policy) {
+    case LbPolicy::kLeastRequest:
+      return "least_request";
+    case LbPolicy::kRoundRobin:
+      return "round_robin";
+    case LbPolicy::kRandom:
+      return "random";
+  }
+  return "";
+}
+
+constexpr const char* Name(TableUpdater::Source source) {
+  switch (source) {
+    case TableUpdater::Source::kNone:
+      return "none";
+    case TableUpdater::Source::kFile:
+      return "file";
+    case TableUpdater::Source::kController:
+      return "controller";
+  }
+  return "";
+}
+
+json::value ToJson(const Cluster& cluster) {
+  json::array endpoints;
+  for (const Endpoint& endpoint : cluster.endpoints) {
+    endpoints.push_back(json::object{{"address", endpoint.address},
+                                     {"port", endpoint.port},
+                                     {"health", Name(endpoint.health)},
+                                     {"weight", endpoint.weight},
+                                     {"instance", endpoint.instance},
+                                     {"assignment", endpoint.assignment},
+                                     {"in_flight", endpoint.counters->in_flight.load()}});
+  }
+  return json::object{{"name", cluster.name},
+                      {"lb_policy", Name(cluster.lb_policy)},
+                      {"endpoints", std::move(endpoints)}};
+}
+
+json::value ToJson(const RouteTable& routes) {
+  json::array hosts;
+  for (const VirtualHost& host : routes.virtual_hosts) {
+    json::array domains(host.domains.begin(), host.domains.end());
+    json::array of_host;
+    for (const Route& route : host.routes) {
+      of_host.push_back(json::object{{"prefix", route.prefix},
+                                     {"segments", route.segments},
+                                     {"cluster", route.cluster},
+                                     {"timeout_ms", route.timeout.count()}});
+    }
+    hosts.push_back(json::object{{"domains", std::move(domains)}, {"routes", std::move(of_host)}});
+  }
+  return json::object{{"name", routes.name}, {"virtual_hosts", std::move(hosts)}};
+}
+
+// Listeners that serve, then those that wait for their address.
+json::array Listeners(const ProxyTable& table, const TableUpdater& updater) {
+  json::array listeners;
+  auto errors = updater.ListenErrors();
+  for (const Listener& listener : table.listeners) {
+    json::object added{{"name", listener.name},
+                       {"address", listener.address},
+                       {"port", listener.port},
+                       {"routes", listener.route_table},
+                       {"serving", true}};
+    if (auto error = errors.extract(listener.name)) added["error"] = error.mapped();
+    listeners.push_back(std::move(added));
+  }
+  for (const auto& [name, error] : errors) {
+    listeners.push_back(json::object{{"name", name}, {"serving", false}, {"error", error}});
+  }
+  return listeners;
+}
+
+AdminResponse Page(const json::object& content) {
+  return {.content_type = "application/json", .body = json::serialize(content) + "\n"};
+}
+
+AdminResponse TablePage(const ProxyParts& parts) {
+  static const ProxyTable kEmpty;
+  const ProxyTable& table = parts.updater.table() ? *parts.updater.table() : kEmpty;
+  json::array clusters;
+  for (const auto& [name, cluster] : table.clusters) clusters.push_back(ToJson(*cluster));
+  json::array routes;
+  for (const auto& [name, of_name] : table.routes) routes.push_back(ToJson(of_name));
+  return Page({{"version", table.version},
+               {"source", Name(parts.updater.source())},
+               {"connected", parts.client.connected()},
+               {"clusters", std::move(clusters)},
+               {"listeners", Listeners(table, parts.updater)},
+               {"routes", std::move(routes)}});
+}
+
+json::object ToJson(const ClusterStats& stats) {
+  json::object by_class;
+  constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (size_t i = 0; i < std::size(kClasses); ++i) {
+    by_class[kClasses[i]] = stats.responses_by_class[i];
+  }
+  return {{"app", stats.cluster},
+          {"requests_total", stats.requests_total},
+          {"responses", std::move(by_class)},
+          {"retries_total", stats.retries_total},
+          {"no_endpoint_total", stats.no_endpoint_total},
+          {"upstream_failures_total", stats.upstream_failures_total},
+          {"connects_total", stats.connects_total},
+          {"connect_failures_total", stats.connect_failures_total},
+          {"latency_sum_seconds", stats.latency_sum_seconds}};
+}
+
+AdminResponse StatsPage(const ProxyParts& parts) {
+  const DataPlaneStats stats = parts.data_plane.Stats();
+  json::array clusters;
+  for (const ClusterStats& of_cluster : stats.clusters) clusters.push_back(ToJson(of_cluster));
+  return Page({{"connections_active", stats.connections_active},
+               {"connections_accepted_total", stats.connections_accepted_total},
+               {"bad_requests_total", stats.bad_requests_total},
+               {"unrouted_total", stats.unrouted_total},
+               {"tables_applied_total", stats.tables_applied_total},
+               {"nacks_total", parts.updater.nacks_total()},
+               {"clusters", std::move(clusters)}});
+}
+
+}  // namespace
+
+void AddProxyPages(AdminHttp& http, ProxyParts parts) {
+  http.Handle("/table", [parts] { return TablePage(parts); });
+  http.Handle("/stats", [parts] { return StatsPage(parts); });
+  http.Handle("/healthz", [parts] {
+    return parts.draining ? AdminResponse{.status = 503, .body = "draining\n"}
+                          : AdminResponse{.body = "ok\n"};
+  });
+}
+
+}  // namespace pando::proxy

@@ -1,0 +1,63 @@
+// The delta ADS stream to the controller: opens it, reconnects, translates messages; what they mean
+// is decided in TableUpdater. Logs one line when the controller is lost and one when it is back.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "common/base/backoff.h"
+#include "common/runtime/executor.h"
+#include "envoy/config/core/v3/core.pb.h"
+#include "envoy/service/discovery/v3/discovery.grpc.pb.h"
+#include "proxy/control/client_stream.h"
+#include "proxy/control/table_updater.h"
+
+namespace pando::proxy {
+
+// A channel that notices a dead peer within seconds and comes back within two.
+std::shared_ptr<grpc::Channel> MakeControllerChannel(const std::string& address);
+envoy::config::core::v3::Node MakeNode(const std::string& id);
+
+class XdsClient {
+ public:
+  // `loop` and `updater` outlive it. `controller` is for the log.
+  XdsClient(Executor& loop, std::shared_ptr<grpc::Channel> channel,
+            envoy::config::core::v3::Node node, std::string controller, TableUpdater& updater);
+  ~XdsClient();
+
+  void Start();
+  void Send(const XdsRequest& request);  // TableUpdater's hook
+  bool connected() const { return link_ == Link::kUp; }
+
+ private:
+  using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
+  using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
+  enum class Link { kUnknown, kUp, kDown };
+
+  void Connect();
+  void OnResponse(const Response& response);
+  void OnWritten();
+  void OnEnd(const grpc::Status& status);
+  void WriteNext();
+
+  Executor& loop_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<envoy::service::discovery::v3::AggregatedDiscoveryService::Stub> stub_;
+  const envoy::config::core::v3::Node node_;
+  const std::string controller_;
+  TableUpdater& updater_;
+  std::unique_ptr<ClientStream<Request, Response>> stream_;
+  std::deque<Request> outbox_;
+  bool said_node_ = false;  // on this stream
+  Link link_ = Link::kUnknown;
+  Instant up_since_{};
+  int attempt_ = 0;  // since the last response
+  std::mt19937 random_{std::random_device{}()};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pando::proxy

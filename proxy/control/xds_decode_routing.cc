@@ -1,0 +1,267 @@
+// Listeners and routes; clusters and endpoints are in xds_decode.cc.
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "proxy/control/xds_decode.h"
+#include "proxy/control/xds_field.h"
+
+namespace pando::proxy {
+namespace {
+
+namespace hcm = ::envoy::extensions::filters::network::http_connection_manager::v3;
+namespace listener = ::envoy::config::listener::v3;
+namespace route = ::envoy::config::route::v3;
+using Router = ::envoy::extensions::filters::http::router::v3::Router;
+
+// ---- listeners ----
+
+absl::Status CheckHttpFilters(const std::string& field, const hcm::HttpConnectionManager& from) {
+  const std::string filters = Sub(field, "http_filters");
+  const std::string router_url =
+      absl::StrCat("type.googleapis.com/", Router::descriptor()->full_name());
+  bool has_router = false;
+  for (int i = 0; i < from.http_filters_size(); ++i) {
+    const hcm::HttpFilter& filter = from.http_filters(i);
+    const std::string config = Sub(Indexed(filters, i), "typed_config");
+    if (has_router) return Refuse(Indexed(filters, i), "is after the router, which is the last");
+    if (filter.typed_config().type_url() == router_url) {
+      Router router;
+      PANDO_RETURN_IF_ERROR(Unpack(config, filter.typed_config(), router));
+      has_router = true;
+    } else if (!filter.has_typed_config()) {
+      return NotSet(config);
+    } else if (!filter.is_optional()) {
+      return Refuse(Indexed(filters, i),
+                    absl::StrCat("filter \"", filter.name(), "\" (",
+                                 filter.typed_config().type_url(), ") is not supported"));
+    }
+  }
+  if (!has_router) return Refuse(filters, "the router filter is missing");
+  return absl::OkStatus();
+}
+
+// Returns the name of the routes.
+absl::StatusOr<std::string> ReadManager(const std::string& field,
+                                        const hcm::HttpConnectionManager& from) {
+  using hcm::HttpConnectionManager;
+  if (from.codec_type() != HttpConnectionManager::AUTO &&
+      from.codec_type() != HttpConnectionManager::HTTP1) {
+    return Refuse(Sub(field, "codec_type"),
+                  absl::StrCat(HttpConnectionManager::CodecType_Name(from.codec_type()),
+                               " is not supported (use AUTO or HTTP1)"));
+  }
+  const std::pair<const char*, bool> fields[] = {
+      {"drain_timeout", from.has_drain_timeout()},
+      {"stream_idle_timeout", from.has_stream_idle_timeout()},
+      {"request_timeout", from.has_request_timeout()},
+      {"common_http_protocol_options", from.has_common_http_protocol_options()}};
+  for (const auto& [name, is_set] : fields) {
+    if (is_set) return Unsupported(Sub(field, name));
+  }
+  if (from.has_route_config()) {
+    return Refuse(Sub(field, "route_config"), "inline routes are not supported (use rds)");
+  }
+  if (!from.has_rds()) return NotSet(Sub(field, "rds"));
+  PANDO_RETURN_IF_ERROR(CheckFromAds(Sub(field, "rds.config_source"), from.rds().config_source()));
+  if (from.rds().route_config_name().empty()) return NotSet(Sub(field, "rds.route_config_name"));
+  PANDO_RETURN_IF_ERROR(CheckHttpFilters(field, from));
+  return from.rds().route_config_name();
+}
+
+absl::StatusOr<std::string> ReadFilterChain(const listener::FilterChain& chain) {
+  const std::string field = "filter_chains[0]";
+  if (chain.filter_chain_match().ByteSizeLong() > 0) {
+    return Unsupported(Sub(field, "filter_chain_match"));
+  }
+  if (chain.has_transport_socket()) return Unsupported(Sub(field, "transport_socket"));
+  const std::string filters = Sub(field, "filters");
+  if (chain.filters_size() != 1) {
+    return Refuse(filters, absl::StrCat("there are ", chain.filters_size(),
+                                        ", not one HttpConnectionManager"));
+  }
+  hcm::HttpConnectionManager manager;
+  PANDO_RETURN_IF_ERROR(
+      Unpack(Sub(Indexed(filters, 0), "typed_config"), chain.filters(0).typed_config(), manager));
+  return ReadManager(Indexed(filters, 0), manager);
+}
+
+absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& any_bytes) {
+  listener::Listener from;
+  PANDO_RETURN_IF_ERROR(UnpackResource(any_bytes, from));
+  if (from.name().empty()) return NotSet("name");
+  if (from.name() != name) {
+    return Refuse("name", absl::StrCat("\"", from.name(), "\" is not the resource's name"));
+  }
+  PANDO_ASSIGN_OR_RETURN(SocketEndpoint socket, ToSocketEndpoint("address", from.address()));
+  if (from.has_api_listener()) return Unsupported("api_listener");
+  if (from.listener_filters_size() > 0) return Unsupported("listener_filters");
+  if (from.has_default_filter_chain()) return Unsupported("default_filter_chain");
+  if (from.filter_chains_size() != 1) {
+    return Refuse("filter_chains",
+                  absl::StrCat("there are ", from.filter_chains_size(), ", not 1"));
+  }
+  Listener result;
+  result.name = name;
+  result.address = std::move(socket.address);
+  result.port = socket.port;
+  PANDO_ASSIGN_OR_RETURN(result.route_table, ReadFilterChain(from.filter_chains(0)));
+  return result;
+}
+
+// ---- routes ----
+
+absl::Status ReadMatch(const std::string& field, const route::RouteMatch& from, Route& result) {
+  if (from.headers_size() > 0) return Unsupported(Sub(field, "headers"));
+  if (from.has_runtime_fraction()) return Unsupported(Sub(field, "runtime_fraction"));
+  if (from.has_case_sensitive() && !from.case_sensitive().value()) {
+    return Refuse(Sub(field, "case_sensitive"), "false is not supported");
+  }
+  std::string specifier;
+  switch (from.path_specifier_case()) {
+    case route::RouteMatch::kPrefix:
+      specifier = Sub(field, "prefix");
+      result.prefix = from.prefix();
+      result.segments = result.prefix == "/";
+      break;
+    case route::RouteMatch::kPathSeparatedPrefix:
+      specifier = Sub(field, "path_separated_prefix");
+      result.prefix = from.path_separated_prefix();
+      result.segments = true;
+      if (absl::EndsWith(result.prefix, "/")) {
+        return Refuse(specifier, absl::StrCat("\"", result.prefix, "\" ends with /"));
+      }
+      break;
+    case route::RouteMatch::kPath:
+      return Unsupported(Sub(field, "path"));
+    case route::RouteMatch::kSafeRegex:
+      return Unsupported(Sub(field, "safe_regex"));
+    case route::RouteMatch::PATH_SPECIFIER_NOT_SET:
+      return NotSet(Sub(field, "prefix"));
+  }
+  if (!absl::StartsWith(result.prefix, "/")) {
+    return Refuse(specifier, absl::StrCat("\"", result.prefix, "\" does not start with /"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadAction(const std::string& field, const route::RouteAction& from, Route& result) {
+  switch (from.cluster_specifier_case()) {
+    case route::RouteAction::kCluster:
+      break;
+    case route::RouteAction::kClusterHeader:
+      return Unsupported(Sub(field, "cluster_header"));
+    case route::RouteAction::kWeightedClusters:
+      return Unsupported(Sub(field, "weighted_clusters"));
+    case route::RouteAction::CLUSTER_SPECIFIER_NOT_SET:
+      return NotSet(Sub(field, "cluster"));
+  }
+  if (from.cluster().empty()) return NotSet(Sub(field, "cluster"));
+  const std::pair<const char*, bool> fields[] = {
+      {"prefix_rewrite", !from.prefix_rewrite().empty()},
+      {"host_rewrite_literal", from.has_host_rewrite_literal()},
+      {"auto_host_rewrite", from.auto_host_rewrite().value()},
+      {"retry_policy", from.has_retry_policy()},
+      {"hash_policy", from.hash_policy_size() > 0},
+      {"idle_timeout", from.has_idle_timeout()},
+      {"max_stream_duration", from.has_max_stream_duration()}};
+  for (const auto& [name, is_set] : fields) {
+    if (is_set) return Unsupported(Sub(field, name));
+  }
+  result.cluster = from.cluster();
+  if (from.has_timeout()) {
+    PANDO_ASSIGN_OR_RETURN(result.timeout, ToMillis(Sub(field, "timeout"), from.timeout()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Route> ToRoute(const std::string& field, const route::Route& from) {
+  Route result;
+  if (!from.has_match()) return NotSet(Sub(field, "match"));
+  PANDO_RETURN_IF_ERROR(ReadMatch(Sub(field, "match"), from.match(), result));
+  switch (from.action_case()) {
+    case route::Route::kRoute:
+      PANDO_RETURN_IF_ERROR(ReadAction(Sub(field, "route"), from.route(), result));
+      return result;
+    case route::Route::kDirectResponse:
+      return Unsupported(Sub(field, "direct_response"));
+    case route::Route::kNonForwardingAction:
+      return Unsupported(Sub(field, "non_forwarding_action"));
+    case route::Route::ACTION_NOT_SET:
+      break;
+  }
+  return NotSet(Sub(field, "route"));
+}
+
+// "*", "*.example.com" or a whole host name, in lower case.
+absl::StatusOr<std::string> ToDomain(const std::string& field, const std::string& text) {
+  const std::string domain = absl::AsciiStrToLower(text);
+  const bool wildcard = absl::StartsWith(domain, "*.") && domain.size() > 2;
+  const std::string rest = domain == "*" ? "x" : wildcard ? domain.substr(2) : domain;
+  if (rest.empty() || rest.find_first_of("*/: \t\r\n") != std::string::npos) {
+    return Refuse(field, absl::StrCat("\"", text,
+                                      "\" is not a domain (use *, *.example.com or "
+                                      "www.example.com)"));
+  }
+  return domain;
+}
+
+absl::StatusOr<VirtualHost> ToVirtualHost(const std::string& field, const route::VirtualHost& from,
+                                          std::set<std::string>& all_domains) {
+  VirtualHost result;
+  if (from.has_retry_policy()) return Unsupported(Sub(field, "retry_policy"));
+  if (from.domains_size() == 0) return NotSet(Sub(field, "domains"));
+  for (int i = 0; i < from.domains_size(); ++i) {
+    const std::string domain_field = Indexed(Sub(field, "domains"), i);
+    PANDO_ASSIGN_OR_RETURN(std::string domain, ToDomain(domain_field, from.domains(i)));
+    if (!all_domains.insert(domain).second) {
+      return Refuse(domain_field, absl::StrCat("\"", domain, "\" is there twice"));
+    }
+    result.domains.push_back(std::move(domain));
+  }
+  for (int i = 0; i < from.routes_size(); ++i) {
+    PANDO_ASSIGN_OR_RETURN(Route added, ToRoute(Indexed(Sub(field, "routes"), i), from.routes(i)));
+    result.routes.push_back(std::move(added));
+  }
+  return result;
+}
+
+absl::StatusOr<RouteTable> ToRoutes(const std::string& name, const std::string& any_bytes) {
+  route::RouteConfiguration from;
+  PANDO_RETURN_IF_ERROR(UnpackResource(any_bytes, from));
+  if (from.name() != name) {
+    return Refuse("name", absl::StrCat("\"", from.name(), "\" is not the resource's name"));
+  }
+  RouteTable result;
+  result.name = name;
+  std::set<std::string> domains;
+  for (int i = 0; i < from.virtual_hosts_size(); ++i) {
+    PANDO_ASSIGN_OR_RETURN(VirtualHost added, ToVirtualHost(Indexed("virtual_hosts", i),
+                                                            from.virtual_hosts(i), domains));
+    result.virtual_hosts.push_back(std::move(added));
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<Listener> DecodeListener(const std::string& name, const std::string& any_bytes) {
+  auto result = ToListener(name, any_bytes);
+  if (!result.ok()) return WithResource(XdsType::kListener, name, result.status());
+  return result;
+}
+
+absl::StatusOr<RouteTable> DecodeRoutes(const std::string& name, const std::string& any_bytes) {
+  auto result = ToRoutes(name, any_bytes);
+  if (!result.ok()) return WithResource(XdsType::kRoute, name, result.status());
+  return result;
+}
+
+}  // namespace pando::proxy
