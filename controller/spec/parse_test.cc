@@ -342,6 +342,8 @@ TEST(ParseTest, ChecksWholeDocuments) {
 TEST(ParseTest, SaysWhereTheYamlIsBroken) {
   EXPECT_THAT(Complaints("name: a\ncommand: [x\nreplicas: 2\n"), HasSubstr("not valid YAML: "));
   EXPECT_THAT(Complaints("name: a\n\tcommand: x\n"), HasSubstr("app.yaml:2: not valid YAML: "));
+  EXPECT_THAT(Complaints("name: a\n...\n,--\n"),
+              HasSubstr("app.yaml:3: not valid YAML: no document begins so"));
   EXPECT_THAT(Complaints("name: *nobody\n"), HasSubstr("app.yaml:1: not valid YAML: "));
 }
 

@@ -47,9 +47,19 @@ bool IsUtf8(std::string_view text) {
 // itself does; ReadYaml catches it.
 class TreeBuilder final : public YAML::EventHandler {
  public:
+  // `previous_start`: where the document before this one began, -1 for the first one.
+  explicit TreeBuilder(int previous_start) : previous_start_(previous_start) {}
+
   YamlPtr TakeRoot() { return std::exchange(root_, nullptr); }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  // -1 before a document.
+  int start() const { return start_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp gives an empty document without end for a token that cannot begin one.
+    if (mark.pos == previous_start_) throw YAML::ParserException(mark, "no document begins so");
+    start_ = mark.pos;
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -139,6 +149,8 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
+  const int previous_start_;
+  int start_ = -1;
   YamlPtr root_;
   std::vector<OpenNode> open_;
   std::map<YAML::anchor_t, YamlPtr> anchors_;
@@ -155,15 +167,18 @@ std::vector<YamlPtr> ReadYaml(const std::string& text, Mistakes& mistakes) {
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (true) {
-      TreeBuilder builder;  // anchors do not reach into the next document
+    int start = -1;
+    for (size_t count = 1;; ++count) {
+      TreeBuilder builder(start);  // anchors do not reach into the next document
       if (!parser.HandleNextDocument(builder)) break;
+      start = builder.start();
       YamlPtr root = builder.TakeRoot();
-      if (root == nullptr || root->kind == YamlNode::Kind::kNothing) continue;
-      if (documents.size() >= kMaxYamlDocuments) {
-        mistakes.Add(root->line, "", absl::StrCat("more than ", kMaxYamlDocuments, " documents"));
+      if (count > kMaxYamlDocuments) {
+        mistakes.Add(root == nullptr ? 1 : root->line, "",
+                     absl::StrCat("more than ", kMaxYamlDocuments, " documents"));
         break;
       }
+      if (root == nullptr || root->kind == YamlNode::Kind::kNothing) continue;
       documents.push_back(std::move(root));
     }
   } catch (const YAML::Exception& error) {
