@@ -51,17 +51,19 @@ AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, Agen
 AgentApp::~AgentApp() = default;
 
 void AgentApp::Run() {
-  loop_.Post([this] {
-    instances_.Start();
-    if (address_.empty()) return FindAddressThenConnect(/*told=*/false);
-    instances_.prober().SetSecondAddress(address_);
-    controller_.Start();
-  });
   LogInfo("agent started", {{"node", options_.node},
                             {"version", std::string(Version())},
                             {"data_dir", data_dir_->path()},
                             {"controller", options_.controller.ToString()},
                             {"http_port", absl::StrCat(http_.port())}});
+  // Before the loop runs: what is asked of it meanwhile, an end too, finds the instances known.
+  instances_.Start();
+  if (address_.empty()) {
+    FindAddressThenConnect(/*told=*/false);
+  } else {
+    instances_.prober().SetSecondAddress(address_);
+    controller_.Start();
+  }
   loop_.Run();
 }
 

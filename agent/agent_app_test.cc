@@ -239,6 +239,7 @@ TEST_F(AgentAppTest, WithoutAControllerItRunsItsLastOrders) {
   const Status before = controller_.AwaitPhase(Status::READY);
   StopAgent(/*stop_instances=*/false);
   kill(static_cast<pid_t>(before.pid()), SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return ProcessesWith(temp_.path()).empty(); }));
   const int port = controller_.port();
   controller_.Shutdown();
   StartAgent();
