@@ -80,6 +80,7 @@ bool Cluster::Core::Publish(AppEntry& entry) {
                                        .port = item.report->port},
                           .wish = a.wish,
                           .phase = item.report->phase,
+                          .was_ready = a.was_ready,
                           .node_suspect = ShownSuspect(node)});
   }
   std::vector<Endpoint> endpoints = BuildEndpoints(std::move(candidates));
@@ -236,14 +237,12 @@ bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
 DrainInput Cluster::Core::ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const {
   DrainInput input;
   const bool unknown = !item.report && !NodeOf(item).heard;
-  const bool has_process =
-      item.report && item.report->phase != Phase::kBackoff && item.report->phase != Phase::kFailed;
+  const bool has_process = item.report && HasProcess(item.report->phase);
   const bool never_shown = !item.shown && item.unpickable_since == 0;
   input.unused = (!has_process && !unknown) || never_shown;
   if (entry.published && (!item.shown || !IsPickable(*item.shown))) {
     input.unpickable_since = item.unpickable_since;
   }
-  input.may_hold_requests = unknown || (has_process && MayHoldRequests(item.report->phase));
   input.deadline = item.drain_deadline.value_or(started_);
   return input;
 }

@@ -108,9 +108,9 @@ struct TimelineEvent {
 
 struct Effects {
   std::vector<Write> writes;
-  std::vector<NodeOrders> orders;       // at most one per node
-  std::vector<UpstreamTable> tables;    // at most one per app
-  std::vector<AppId> removed_tables;    // apps that are gone
+  std::vector<NodeOrders> orders;        // at most one per node
+  std::vector<UpstreamTable> tables;     // at most one per app
+  std::vector<AppId> removed_tables;     // apps that are gone
   std::optional<RoutingConfig> routing;  // when it changed
   std::vector<TimelineEvent> events;
   std::vector<AppId> changed_apps;  // views that may have changed (for watchers)

@@ -5,7 +5,6 @@ namespace {
 
 bool Holds(const DrainInput& input, const DrainProxy& proxy) {
   if (!input.unpickable_since || proxy.acked < *input.unpickable_since) return true;
-  if (!input.may_hold_requests) return false;
   // A client that says nothing of its requests gets the whole drain timeout to finish them.
   return !proxy.reports_drains || !proxy.reported_empty;
 }

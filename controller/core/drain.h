@@ -24,9 +24,6 @@ struct DrainInput {
   // Generation of the first table in which no new request may be sent to it; absent when no such
   // table was published yet.
   std::optional<uint64_t> unpickable_since;
-  // The process may hold requests, so proxies have to say that they have none left. Otherwise (the
-  // process proxies knew is gone) it is enough that they know that.
-  bool may_hold_requests = true;
   Instant deadline;
 };
 

@@ -15,10 +15,9 @@ TEST(DrainTest, StopsOnlyWhatNoProxyUses) {
   DrainInput draining;  // shown draining since generation 5
   draining.unpickable_since = 5;
   draining.deadline = now + seconds(30);
-  DrainInput unused = draining, unpublished = draining, restarted = draining, late = draining;
+  DrainInput unused = draining, unpublished = draining, late = draining;
   unused.unused = true;
   unpublished.unpickable_since.reset();
-  restarted.may_hold_requests = false;
   late.deadline = now;
 
   struct Case {
@@ -50,16 +49,6 @@ TEST(DrainTest, StopsOnlyWhatNoProxyUses) {
        DrainResult::kWait,
        {"p"}},
       {"nothing can be in flight", unused, {proxy("p", 0, true, false)}, DrainResult::kDone, {}},
-      {"new process, proxies know",
-       restarted,
-       {proxy("p", 5, true, false)},
-       DrainResult::kDone,
-       {}},
-      {"new process, a proxy does not know",
-       restarted,
-       {proxy("p", 4, true, false)},
-       DrainResult::kWait,
-       {"p"}},
       {"time is over", late, {proxy("p", 4, true, false)}, DrainResult::kTimedOut, {"p"}},
       {"over, and done", late, {proxy("p", 5, true, true)}, DrainResult::kDone, {}},
   };

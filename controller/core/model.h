@@ -1,8 +1,8 @@
 // The cluster as plain values: what is wanted (durable) and what is seen (soft).
 //
-// Words: an *app* has *revisions*; slot 3 of app web is the *instance* web.3; an *assignment* places
-// one revision of one slot on one *node*. During a rollout a slot has two assignments for a while:
-// the new one starts, and when it is available the old one drains.
+// Words: an *app* has *revisions*; slot 3 of app web is the *instance* web.3; an *assignment*
+// places one revision of one slot on one *node*. During a rollout a slot has two assignments for a
+// while: the new one starts, and when it is available the old one drains.
 #pragma once
 
 #include <compare>
@@ -153,8 +153,8 @@ struct RoutingConfig {
     LbPolicy lb_policy = LbPolicy::kLeastRequest;
     bool operator==(const AppRoute&) const = default;
   };
-  std::vector<AppRoute> routes;    // sorted by app
-  std::vector<Gateway> gateways;   // sorted by name
+  std::vector<AppRoute> routes;   // sorted by app
+  std::vector<Gateway> gateways;  // sorted by name
 
   bool operator==(const RoutingConfig&) const = default;
 };

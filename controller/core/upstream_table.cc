@@ -14,7 +14,9 @@ std::optional<Health> HealthOf(const EndpointCandidate& candidate) {
       if (candidate.phase != Phase::kReady) return std::nullopt;
       return candidate.node_suspect ? Health::kSuspect : Health::kHealthy;
     case Wish::kDrain:
-      if (!MayHoldRequests(candidate.phase)) return std::nullopt;
+      // One that was started anew and is not ready yet may hold requests too: of a proxy that does
+      // not know yet, when the new process listens where the old one did.
+      if (!HasProcess(candidate.phase) || !candidate.was_ready) return std::nullopt;
       return Health::kDraining;
     case Wish::kStop:
       break;
@@ -29,9 +31,7 @@ bool ServesInPanic(const EndpointCandidate& candidate) {
 
 }  // namespace
 
-bool MayHoldRequests(Phase phase) {
-  return phase == Phase::kReady || phase == Phase::kUnhealthy || phase == Phase::kStopping;
-}
+bool HasProcess(Phase phase) { return phase != Phase::kBackoff && phase != Phase::kFailed; }
 
 std::vector<Endpoint> BuildEndpoints(std::vector<EndpointCandidate> candidates) {
   const bool panic =

@@ -11,11 +11,11 @@ struct EndpointCandidate {
   Endpoint endpoint;  // `health` is decided here
   Wish wish = Wish::kRun;
   Phase phase = Phase::kStarting;
+  bool was_ready = true;  // has been in a table once
   bool node_suspect = false;
 };
 
-// The process runs and has been ready: it may still hold requests.
-bool MayHoldRequests(Phase phase);
+bool HasProcess(Phase phase);
 
 // May new requests be sent to it?
 inline bool IsPickable(const Endpoint& endpoint) { return endpoint.health != Health::kDraining; }

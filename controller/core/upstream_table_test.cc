@@ -22,6 +22,8 @@ EndpointCandidate Candidate(const std::string& instance, Wish wish, Phase phase,
 TEST(UpstreamTableTest, ShowsWhatCanServe) {
   constexpr Wish kRun = Wish::kRun, kDrain = Wish::kDrain, kStop = Wish::kStop;
   const EndpointCandidate healthy = Candidate("a.9", kRun, Phase::kReady);
+  EndpointCandidate never_ready = Candidate("a.1", kDrain, Phase::kStarting);
+  never_ready.was_ready = false;
   struct Case {
     std::string name;
     std::vector<EndpointCandidate> candidates;
@@ -38,8 +40,12 @@ TEST(UpstreamTableTest, ShowsWhatCanServe) {
       {"drains while its process lives",
        {Candidate("a.1", kDrain, Phase::kReady), Candidate("a.2", kDrain, Phase::kUnhealthy),
         Candidate("a.3", kDrain, Phase::kStopping), Candidate("a.4", kDrain, Phase::kBackoff),
-        Candidate("a.5", kDrain, Phase::kStarting)},
-       {{"a.1", Health::kDraining}, {"a.2", Health::kDraining}, {"a.3", Health::kDraining}}},
+        Candidate("a.5", kDrain, Phase::kFailed), Candidate("a.6", kDrain, Phase::kStarting)},
+       {{"a.1", Health::kDraining},
+        {"a.2", Health::kDraining},
+        {"a.3", Health::kDraining},
+        {"a.6", Health::kDraining}}},
+      {"what was never in a table need not drain", {never_ready}, {}},
       {"told to stop", {Candidate("a.1", kStop, Phase::kStopping)}, {}},
       {"suspect node, others healthy",
        {healthy, Candidate("a.1", kRun, Phase::kReady, true)},

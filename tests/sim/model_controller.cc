@@ -42,8 +42,11 @@ void ModelController::Crash() {
     store_.Apply(uncommitted_.front().writes);
   }
   uncommitted_.clear();
-  for (auto& [id, session] : std::exchange(agents_, {})) session.link->CloseBy(Link::kServer);
-  for (auto& [id, session] : std::exchange(proxies_, {})) session.link->CloseBy(Link::kServer);
+  agents_.clear();
+  proxies_.clear();
+  for (const std::weak_ptr<Link>& weak : std::exchange(links_, {})) {
+    if (const auto link = weak.lock()) link->CloseBy(Link::kServer);
+  }
   published_.clear();
   acked_.clear();
   last_generation_.clear();
@@ -117,6 +120,7 @@ void ModelController::Release(const Effects& effects) {
 
 void ModelController::AcceptAgent(ModelAgent& agent, std::shared_ptr<Link> link, NodeHello hello) {
   const NodeId node = agent.node();
+  links_.push_back(link);
   link->Send(Link::kServer, [this, &agent, node, link, hello = std::move(hello), life = life_] {
     if (life != life_ || cluster_ == nullptr) return;
     agents_[node] = {&agent, link};  // a newer session replaces the older one
@@ -151,6 +155,7 @@ void ModelController::AgentGone(const NodeId& node, const AssignmentId& id) {
 void ModelController::AcceptProxy(ModelProxy& proxy, std::shared_ptr<Link> link,
                                   std::map<AppId, UpstreamTable> has) {
   const ProxyId id = proxy.id();
+  links_.push_back(link);
   link->Send(Link::kServer, [this, &proxy, id, link, has = std::move(has), life = life_] {
     if (life != life_ || cluster_ == nullptr) return;
     ProxySession& session = proxies_[id];

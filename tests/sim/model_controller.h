@@ -50,6 +50,7 @@ class ModelController {
   void AgentGone(const NodeId& node, const AssignmentId& id);
   void AcceptProxy(ModelProxy& proxy, std::shared_ptr<Link> link,
                    std::map<AppId, UpstreamTable> has);
+  void AcceptReports(const std::shared_ptr<Link>& link) { links_.push_back(link); }
   void ProxyAcks(ModelProxy& proxy, std::shared_ptr<Link> link,
                  const std::vector<std::pair<AppId, uint64_t>>& acked);
   void ProxyLoad(const ProxyId& proxy, const AssignmentId& id, uint64_t count, bool draining);
@@ -82,6 +83,7 @@ class ModelController {
   std::unique_ptr<Cluster> cluster_;
   uint64_t life_ = 0;
   std::deque<Effects> uncommitted_;
+  std::vector<std::weak_ptr<Link>> links_;  // all of this life
   std::map<NodeId, AgentSession> agents_;
   std::map<ProxyId, ProxySession> proxies_;
   std::map<AppId, UpstreamTable> published_;

@@ -1,5 +1,6 @@
 #include "tests/sim/model_proxy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/core/upstream_table.h"
@@ -48,6 +49,7 @@ void ModelProxy::ConnectReports() {
     reports_link_ = nullptr;
     ConnectLater();
   });
+  world_.controller.AcceptReports(reports_link_);
   ReportAll(reports_link_);
 }
 
@@ -76,29 +78,38 @@ void ModelProxy::Restart() {
 
 // ---- tables ----
 
-void ModelProxy::TakeTables(std::vector<UpstreamTable> tables) {
-  // All workers have to switch before it counts.
-  const auto link = tables_link_;
-  world_.executor.RunAfter(
-      world_.random.Between(0, 5), [this, link, life = life_, tables = std::move(tables)] {
-        if (life != life_ || link == nullptr || link != tables_link_) return;
-        std::vector<std::pair<AppId, uint64_t>> acked;
-        for (const UpstreamTable& table : tables) {
-          world_.TableApplied(*this, table);
-          tables_[table.app] = table;
-          acked.emplace_back(table.app, table.generation);
-        }
-        link->Send(Link::kServer,
-                   [this, link, acked] { world_.controller.ProxyAcks(*this, link, acked); });
-        for (const UpstreamTable& table : tables) {
-          for (const Endpoint& e : table.endpoints) {
-            if (e.health == Health::kDraining) ReportIfEmpty(e.assignment);
-          }
-        }
-      });
+// Switching takes all workers a while; switches keep their order, and count only when they are
+// done.
+void ModelProxy::Switch(std::function<void(const std::shared_ptr<Link>&)> done) {
+  const Instant now = world_.executor.Now();
+  next_switch_ = std::max(next_switch_, now + world_.random.Between(0, 5));
+  const auto wait = std::chrono::duration_cast<Millis>(next_switch_ - now);
+  world_.executor.RunAfter(wait, [this, link = tables_link_, life = life_, done = std::move(done)] {
+    if (life == life_ && link != nullptr && link == tables_link_) done(link);
+  });
 }
 
-void ModelProxy::DropTable(const AppId& app) { tables_.erase(app); }
+void ModelProxy::TakeTables(std::vector<UpstreamTable> tables) {
+  Switch([this, tables = std::move(tables)](const std::shared_ptr<Link>& link) {
+    std::vector<std::pair<AppId, uint64_t>> acked;
+    for (const UpstreamTable& table : tables) {
+      world_.TableApplied(*this, table);
+      tables_[table.app] = table;
+      acked.emplace_back(table.app, table.generation);
+    }
+    link->Send(Link::kServer,
+               [this, link, acked] { world_.controller.ProxyAcks(*this, link, acked); });
+    for (const UpstreamTable& table : tables) {
+      for (const Endpoint& e : table.endpoints) {
+        if (e.health == Health::kDraining) ReportIfEmpty(e.assignment);
+      }
+    }
+  });
+}
+
+void ModelProxy::DropTable(const AppId& app) {
+  Switch([this, app](const std::shared_ptr<Link>&) { tables_.erase(app); });
+}
 
 bool ModelProxy::MayPick(const AssignmentId& id) const {
   for (const auto& [app, table] : tables_) {

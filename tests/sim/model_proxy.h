@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -46,6 +47,7 @@ class ModelProxy {
   void ConnectTables();
   void ConnectReports();
   void ConnectLater();
+  void Switch(std::function<void(const std::shared_ptr<Link>&)> done);
   void SendRequests();
   void Request(const UpstreamTable& table);
   void ReportAll(std::shared_ptr<Link> link);
@@ -59,6 +61,7 @@ class ModelProxy {
   std::map<AssignmentId, uint64_t> in_flight_;
   std::map<AssignmentId, uint64_t> epoch_;  // grows when what is in flight is reset
   uint64_t life_ = 1;
+  Instant next_switch_{};
   std::shared_ptr<Link> tables_link_;
   std::shared_ptr<Link> reports_link_;
   bool cut_off_ = false;
