@@ -1,7 +1,7 @@
 # Sourced by deploy/quickstart: daemons as child processes of a script, known by pid and start time.
 # shellcheck shell=bash
 
-# Every process started here carries this in its environment, and so do the instances below it.
+# Every process started here carries this in its environment.
 readonly CLUSTER_MARK=PANDO_LOCAL_CLUSTER
 
 # Field 22 of /proc/PID/stat: with the pid it names one process for good. Empty when it is gone.
@@ -47,26 +47,38 @@ stop_daemon() {
   return "$killed"
 }
 
-# pids of everything that carries our mark: daemons, shims and instances.
-marked_pids() {
-  local file
-  for file in /proc/[0-9]*/environ; do
+# A shim has its app's environment, not ours, but its instance's directory is below ours. Its app
+# ends with it.
+is_our_shim() {
+  local name args argument
+  { name=$(< "$1/comm") && [[ $name == pando-shim ]] && mapfile -d '' args < "$1/cmdline"; } \
+    2> /dev/null || return 1
+  for argument in "${args[@]}"; do
+    [[ $argument != "$CLUSTER_DIR"/* ]] || return 0
+  done
+  return 1
+}
+
+# pids of all that was started here: what carries our mark, and shims.
+our_pids() {
+  local process
+  for process in /proc/[0-9]*; do
     # grep, because bash cannot hold NUL bytes; other people's processes cannot be read.
-    if grep -zqsxF "$CLUSTER_MARK=$CLUSTER_DIR" "$file" 2> /dev/null; then
-      file=${file#/proc/}
-      echo "${file%/environ}"
+    if grep -zqsxF "$CLUSTER_MARK=$CLUSTER_DIR" "$process/environ" 2> /dev/null ||
+      is_our_shim "$process"; then
+      echo "${process#/proc/}"
     fi
   done
 }
 
-# kill_marked SECONDS: asks all marked processes to end, then kills them.
-kill_marked() {
+# kill_ours SECONDS: asks all of them to end, then kills them.
+kill_ours() {
   local deadline=$((SECONDS + $1)) pids
-  mapfile -t pids < <(marked_pids)
+  mapfile -t pids < <(our_pids)
   ((${#pids[@]} == 0)) && return
   kill -TERM "${pids[@]}" 2> /dev/null
   while ((SECONDS < deadline)); do
-    mapfile -t pids < <(marked_pids)
+    mapfile -t pids < <(our_pids)
     ((${#pids[@]} == 0)) && return
     sleep 0.1
   done
