@@ -69,12 +69,10 @@ RANDOM_ALLOWED = {
     "common/runtime/data_dir.cc": "RandomHexId",
     "controller/service/controller_app.cc": "seeds the core's generator",
     "controller/service/store_thread.cc": "jitter of retries",
-    "agent/agent_loop.cc": "jitter of restarts and probes",
-    "agent/controller_client.cc": "jitter of reconnecting",
+    "agent/agent_app.cc": "jitter of restarts and reconnecting",
     "proxy/control/load_reporter.h": "jitter of reconnecting",
     "proxy/control/xds_client.h": "jitter of reconnecting",
-    "proxy/net/worker.cc": "seeds the pickers",
-    "proxy/net/data_plane.cc": "seeds the pickers",
+    "proxy/net/data_plane.cc": "seeds the workers' pickers",
 }
 
 SLEEP_ALLOWED = {
