@@ -220,9 +220,9 @@ void DeltaStream::AddUnknown(ResourceType type, DeltaResponse& response) {
 
 void DeltaStream::AddRemovals(ResourceType type, DeltaResponse& response) {
   TypeState& of_type = state(type);
-  if (!AnyGone(type) || !MayRemove(type)) return;
-  for (const auto& [name, version] : of_type.has) {
-    if (!Gone(type, name)) continue;
+  const std::set<std::string> gone = GoneNames(type);
+  if (gone.empty() || !MayRemove(type)) return;
+  for (const std::string& name : gone) {
     if (of_type.brought.contains(name) && type != ResourceType::kListener && !RoutesTold()) {
       continue;
     }
@@ -231,6 +231,7 @@ void DeltaStream::AddRemovals(ResourceType type, DeltaResponse& response) {
       continue;
     }
     of_type.resend.erase(name);
+    of_type.refused.erase(name);
     of_type.in_flight_removed.push_back(name);
     response.removed.push_back(name);
     if (type == ResourceType::kCluster) warming_.erase(name);
@@ -262,8 +263,10 @@ bool DeltaStream::NeedsUpdate(ResourceType type, const std::string& name,
                               const ResourceBody& body) const {
   const TypeState& of_type = state(type);
   if (of_type.resend.contains(name)) return true;
+  // After a refusal anything else is news, even what the client had before: it may still be
+  // trying to get the refused one to work.
   const auto refused = of_type.refused.find(name);
-  if (refused != of_type.refused.end() && refused->second == body.version) return false;
+  if (refused != of_type.refused.end()) return refused->second != body.version;
   if (type == ResourceType::kEndpoints && warming_.contains(name)) return true;
   const auto has = of_type.has.find(name);
   return has == of_type.has.end() || has->second != body.version;
@@ -295,11 +298,15 @@ bool DeltaStream::Gone(ResourceType type, const std::string& name) const {
          resources_.Find(ResourceType::kCluster, name) == nullptr;
 }
 
-bool DeltaStream::AnyGone(ResourceType type) const {
-  for (const auto& [name, version] : state(type).has) {
-    if (Gone(type, name)) return true;
+// Of what the client has, or was sent and refused.
+std::set<std::string> DeltaStream::GoneNames(ResourceType type) const {
+  std::set<std::string> names;
+  for (const auto* versions : {&state(type).has, &state(type).refused}) {
+    for (const auto& [name, version] : *versions) {
+      if (Gone(type, name)) names.insert(name);
+    }
   }
-  return false;
+  return names;
 }
 
 // A route must not lead to a cluster whose endpoints are on their way for the first time.
@@ -325,7 +332,7 @@ bool DeltaStream::RunsOlderThanRefused(ResourceType type) const {
 
 bool DeltaStream::Settled(ResourceType type) const {
   const TypeState& of_type = state(type);
-  return !of_type.seen || (!of_type.InFlight() && !AnyUpdate(type) && !AnyGone(type));
+  return !of_type.seen || (!of_type.InFlight() && !AnyUpdate(type) && GoneNames(type).empty());
 }
 
 bool DeltaStream::MayUpdate(ResourceType type) const {

@@ -135,7 +135,7 @@ class DeltaStream {
   std::vector<DeltaResponse::Item> Updates(ResourceType type) const;
   bool AnyUpdate(ResourceType type) const;
   bool Gone(ResourceType type, const std::string& name) const;
-  bool AnyGone(ResourceType type) const;
+  std::set<std::string> GoneNames(ResourceType type) const;
   bool FirstEndpointsUnsettled() const;
   bool RunsOlderThanRefused(ResourceType type) const;
   bool Settled(ResourceType type) const;

@@ -253,12 +253,25 @@ TEST_F(DeltaStreamTest, ARefusedVersionIsNotSentAgainButANewerOneIs) {
   Take();
   EXPECT_EQ(Ack(kCluster, "no such policy").nack, "cluster: no such policy");
   EXPECT_THAT(Take(), IsEmpty());
-  Put(kCluster, "a", "1");  // what the client runs
-  EXPECT_THAT(Take(), IsEmpty());
-  Put(kCluster, "a", "2");
-  EXPECT_THAT(Take(), IsEmpty());
   Put(kCluster, "a", "3");
   EXPECT_THAT(Drain(), ElementsAre("CDS a=3"));
+}
+
+TEST_F(DeltaStreamTest, TakingARefusedVersionBackIsTold) {
+  Put(kListener, "l", "1");
+  Ask(kListener, {});
+  Drain();
+  Put(kListener, "l", "2");
+  Take();
+  Ack(kListener, "address in use");
+  Put(kListener, "l", "1");  // what the client runs, but it may still try to get "2" to work
+  EXPECT_THAT(Drain(), ElementsAre("LDS l=1"));
+  Put(kListener, "new", "1");
+  Take();
+  Ack(kListener, "address in use");
+  set_.Remove(kListener, "new");
+  EXPECT_THAT(Drain(), ElementsAre("LDS -new"));
+  EXPECT_THAT(Take(), IsEmpty());
 }
 
 TEST_F(DeltaStreamTest, AcksReportTheGenerationThatWasSent) {

@@ -117,6 +117,11 @@ absl::Status ProxyApp::Start() {
   return absl::OkStatus();
 }
 
+void ProxyApp::Run() {
+  loop_.Run();
+  table_file_.Save(updater_.snapshot());
+}
+
 void ProxyApp::Drain() {
   if (std::exchange(draining_, true)) return;
   LogInfo("draining", {{"timeout_ms", absl::StrCat(options_.drain_timeout.count())}});

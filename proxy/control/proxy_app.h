@@ -53,7 +53,7 @@ class ProxyApp {
   ProxyApp& operator=(const ProxyApp&) = delete;
 
   // Until Drain has ended.
-  void Run() { loop_.Run(); }
+  void Run();
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
 

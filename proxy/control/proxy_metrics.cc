@@ -1,6 +1,7 @@
 #include <prometheus/metric_family.h>
 
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "proxy/control/proxy_status.h"
@@ -87,12 +88,17 @@ MetricFamily InFlight(const ProxyTable* table) {
       Family("pando_proxy_in_flight", "Requests an instance is working on", MetricType::Gauge);
   if (table == nullptr) return family;
   for (const auto& [name, cluster] : table->clusters) {
+    // An instance that is being replaced is there twice for a while: the old one drains.
+    std::map<std::string, uint64_t> by_instance;
     for (const Endpoint& endpoint : cluster->endpoints) {
       // Other control planes name no instances; the address tells them apart too.
       const std::string instance = endpoint.instance.empty()
                                        ? endpoint.address + ":" + std::to_string(endpoint.port)
                                        : endpoint.instance;
-      Add(family, {{"app", name}, {"instance", instance}}, endpoint.counters->in_flight.load());
+      by_instance[instance] += endpoint.counters->in_flight.load();
+    }
+    for (const auto& [instance, in_flight] : by_instance) {
+      Add(family, {{"app", name}, {"instance", instance}}, static_cast<double>(in_flight));
     }
   }
   return family;

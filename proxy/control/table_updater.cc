@@ -51,6 +51,8 @@ void TableUpdater::Restore(const XdsSnapshot& snapshot) {
 }
 
 void TableUpdater::OnConnected() {
+  // The server sends them again if it still wants them.
+  deferred_.clear();
   connect_waits_ = switching_;
   if (!connect_waits_) SendFirstRequests();
 }

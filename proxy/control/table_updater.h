@@ -51,6 +51,8 @@ class TableUpdater {
   // Answers `update` with a NACK; nothing of it is taken.
   void Refuse(const XdsUpdate& update, const absl::Status& reason);
 
+  // The last good resources.
+  const XdsSnapshot& snapshot() const { return subscription_.snapshot(); }
   // What all workers run; null before the first one.
   const std::shared_ptr<const ProxyTable>& table() const { return table_; }
   Source source() const { return source_; }
