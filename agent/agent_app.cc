@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,11 @@ namespace pando::agent {
 namespace {
 
 constexpr Millis kAddressRetry{1'000};
+
+uint64_t Seed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
 
 uint64_t TotalMemoryBytes() {
   return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
@@ -43,10 +49,11 @@ AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, Agen
       instances_(loop_, agent_metrics_, state_, {options_.shim_path, options_.node, options_.ports},
                  {.status = [this](v1::InstanceStatus s) { controller_.SendStatus(std::move(s)); },
                   .gone = [this](const std::string& id) { controller_.SendGone(id); },
-                  .closing = [this](const std::string& dir) { logs_.Finish(dir); }}),
+                  .closing = [this](const std::string& dir) { logs_.Finish(dir); }},
+                 Seed()),
       logs_(loop_, {.has_room = [this] { return controller_.HasLogRoom(); },
                     .send = [this](v1::LogChunk c) { controller_.SendLogChunk(std::move(c)); }}),
-      controller_(loop_, options_.controller.ToString(), MakeHandlers()) {}
+      controller_(loop_, options_.controller.ToString(), MakeHandlers(), Seed()) {}
 
 AgentApp::~AgentApp() = default;
 

@@ -24,12 +24,12 @@ LogLevel LevelOf(Phase phase) {
 }  // namespace
 
 AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
-                     LauncherConfig config, Uplink uplink)
+                     LauncherConfig config, Uplink uplink, uint64_t seed)
     : loop_(loop),
       metrics_(metrics),
       state_(state),
       uplink_(std::move(uplink)),
-      random_(std::random_device{}()),
+      random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
       prober_(loop) {}

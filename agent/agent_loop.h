@@ -34,9 +34,9 @@ class AgentLoop {
     std::function<void(const std::string& instance_dir)> closing;
   };
 
-  // All but `config` outlive it.
+  // `loop`, `metrics` and `state` outlive it; `seed` is random.
   AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state, LauncherConfig config,
-            Uplink uplink);
+            Uplink uplink, uint64_t seed);
   ~AgentLoop();
 
   // Takes over what an earlier life left running and carries out the last orders: a node does its

@@ -18,7 +18,7 @@
 
 #include "agent/log_reader.h"
 #include "agent/shim/protocol.h"
-#include "agent/testing/harness.h"
+#include "agent/testing/test_harness.h"
 
 namespace pando::agent {
 namespace {
@@ -59,7 +59,8 @@ class AgentLoopTest : public testing::Test {
                                   latest_.erase(id);
                                   gone_.insert(id);
                                 },
-                            .closing = [](const std::string&) {}});
+                            .closing = [](const std::string&) {}},
+          /*seed=*/1);
       agent_->Start();
     });
   }

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "agent/testing/harness.h"
+#include "agent/testing/test_harness.h"
 
 namespace pando::agent {
 namespace {

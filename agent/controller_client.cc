@@ -116,11 +116,9 @@ class ControllerClient::Stream final
   std::shared_ptr<Stream> self_;
 };
 
-ControllerClient::ControllerClient(EventLoop& loop, std::string address, Handlers handlers)
-    : loop_(loop),
-      address_(std::move(address)),
-      handlers_(std::move(handlers)),
-      random_(std::random_device{}()) {}
+ControllerClient::ControllerClient(EventLoop& loop, std::string address, Handlers handlers,
+                                   uint64_t seed)
+    : loop_(loop), address_(std::move(address)), handlers_(std::move(handlers)), random_(seed) {}
 
 ControllerClient::~ControllerClient() {
   alive_.reset();

@@ -29,7 +29,8 @@ class ControllerClient {
     std::function<void(bool connected)> connected;
   };
 
-  ControllerClient(EventLoop& loop, std::string address, Handlers handlers);
+  // `seed` is random: agents that lost their controller together do not return together.
+  ControllerClient(EventLoop& loop, std::string address, Handlers handlers, uint64_t seed);
   // Ends the session and waits until gRPC let go of it (ms). On the loop, or after it stopped.
   ~ControllerClient();
   ControllerClient(const ControllerClient&) = delete;

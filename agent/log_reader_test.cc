@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "agent/shim/log_file.h"
-#include "agent/testing/harness.h"
+#include "agent/testing/test_harness.h"
 #include "agent/utf8.h"
 
 namespace pando::agent {

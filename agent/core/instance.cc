@@ -232,8 +232,10 @@ std::optional<Instant> Instance::NextWake() const {
 }
 
 void Instance::ReportChange(Actions& actions) {
-  // While it is being started there is nothing new to say yet; a few ms later there is.
+  // While it is being started, or what it left is cleared away, there is nothing new to say yet; a
+  // few ms later there is.
   if (process_ == Process::kSpawning) return;
+  if (process_ == Process::kLingering && phase_ == Phase::kStopping) return;
   InstanceStatus status = Status();
   if (reported_ == status) return;
   actions.push_back(Report{status});

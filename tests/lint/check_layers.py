@@ -65,7 +65,6 @@ TIME_ALLOWED = {
     "controller/service/controller_app.cc": "gRPC takes the deadline of a shutdown as a point in time",
 }
 RANDOM_ALLOWED = {
-    "agent/agent_app.cc": "seeds the supervisor and the pauses between connections",
     "common/runtime/data_dir.cc": "RandomHexId",
     "controller/service/controller_app.cc": "seeds the core's generator",
     "controller/service/store_thread.cc": "jitter of retries",
@@ -76,8 +75,6 @@ RANDOM_ALLOWED = {
 }
 
 SLEEP_ALLOWED = {
-    "agent/testing/harness.h": "Eventually: looks again until a deadline",
-    "agent/agent_app_test.cc": "shows that nothing happens for a while",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -31,12 +32,13 @@ class TempDir {
   std::string path_;
 };
 
-// Looks every few ms until it holds or 20 s are over.
-inline bool Eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+// Looks every few ms until it holds, for processes and files have nothing to wait on. False when it
+// does not within the time.
+inline bool Eventually(const std::function<bool()>& holds, Millis within = Millis{20'000}) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
-    usleep(2'000);
+    poll(nullptr, 0, 2);
   }
   return true;
 }
