@@ -571,7 +571,8 @@ void Exchange::PumpTunnel() {
 void Exchange::OnSilenceTooLong() {
   silent_ = false;
   if (head_sent_) {
-    Finish(Outcome::kClose);
+    // What a client has not taken in all that time it will not take now.
+    Finish(session_->stream().backed_up() ? Outcome::kReset : Outcome::kClose);
     return;
   }
   const bool client_is_slow =
