@@ -1,5 +1,6 @@
 #include "agent/controller_client.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -39,7 +40,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
 }  // namespace
 
 // One call. Its reactions post to the loop, which alone starts operations. Keeps itself alive until
-// OnDone.
+// OnDone, and dies on the loop: when the last channel goes, gRPC joins its callback threads, so
+// none of them may be the one that lets it go.
 class ControllerClient::Stream final
     : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage>,
       public std::enable_shared_from_this<Stream> {
@@ -74,7 +76,7 @@ class ControllerClient::Stream final
   void End() {
     if (std::exchange(open_, false)) RemoveHold();
   }
-  void WaitUntilDone() { done_.WaitForNotification(); }
+  void WaitUntilDone() { done_->WaitForNotification(); }
 
  private:
   void OnReadDone(bool ok) override {
@@ -94,13 +96,13 @@ class ControllerClient::Stream final
   }
 
   void OnDone(const grpc::Status& status) override {
-    loop_.Post([self = shared_from_this(), reason = status.error_message()] {
+    const std::shared_ptr<absl::Notification> done = done_;  // the post may outrun what follows it
+    loop_.Post([self = std::move(self_), reason = status.error_message()] {
       if (!self->client_alive_.expired() && self->client_.stream_ == self) {
         self->client_.OnEnded(reason);
       }
     });
-    const std::shared_ptr<Stream> last = std::move(self_);
-    done_.Notify();
+    done->Notify();
   }
 
   EventLoop& loop_;
@@ -112,20 +114,25 @@ class ControllerClient::Stream final
   v1::AgentMessage outgoing_;
   bool open_ = true;
   bool writing_ = false;
-  absl::Notification done_;
+  const std::shared_ptr<absl::Notification> done_ = std::make_shared<absl::Notification>();
   std::shared_ptr<Stream> self_;
 };
 
 ControllerClient::ControllerClient(EventLoop& loop, std::string address, Handlers handlers,
                                    uint64_t seed)
-    : loop_(loop), address_(std::move(address)), handlers_(std::move(handlers)), random_(seed) {}
+    : loop_(loop), address_(std::move(address)), handlers_(std::move(handlers)), random_(seed) {
+  // Between two tries there is no channel: without this, gRPC would end and begin anew each time.
+  grpc_init();
+}
 
 ControllerClient::~ControllerClient() {
   alive_.reset();
-  if (!stream_) return;
-  stream_->Cancel();
-  stream_->End();
-  stream_->WaitUntilDone();
+  if (stream_) {
+    stream_->Cancel();
+    stream_->End();
+    stream_->WaitUntilDone();
+  }
+  grpc_shutdown();
 }
 
 void ControllerClient::Start() { Connect(); }

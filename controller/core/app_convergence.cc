@@ -257,7 +257,8 @@ std::vector<DrainProxy> Cluster::Core::DrainProxies(const AppEntry& entry,
                     .acked = acked == proxy.acked.end() ? 0 : acked->second,
                     .reports_drains = proxy.capabilities.reports_drains,
                     .reported_empty = said != item.in_flight.end() && said->second.draining &&
-                                      said->second.requests == 0});
+                                      said->second.requests == 0 &&
+                                      said->second.session == proxy.session});
   }
   return live;
 }

@@ -24,6 +24,7 @@ namespace pando::controller {
 struct InFlight {
   uint64_t requests = 0;
   bool draining = false;  // the proxy's own table has the endpoint draining
+  uint64_t session = 0;   // of the proxy, when it said so
 };
 
 struct AssignmentEntry {
@@ -62,8 +63,9 @@ struct NodeEntry {
 
 struct ProxyEntry {
   bool connected = false;
+  uint64_t session = 0;  // grows whenever it connects
   ProxyCapabilities capabilities;
-  std::map<AppId, uint64_t> acked;
+  std::map<AppId, uint64_t> acked;  // in this session
   std::optional<Instant> last_ack;
   std::string nack;
   uint64_t in_flight = 0;  // sum over assignments
@@ -100,7 +102,7 @@ class Cluster::Core {
   void ProxyInFlight(const ProxyId& id, const AssignmentId& assignment, uint64_t in_flight,
                      bool draining);
 
-  // ---- cluster.cc ----
+  // ---- cluster_core.cc ----
   void Start();
   void Tick(Instant now);
   // Ends every call: lets dirty apps converge and hands over what has to be done.
@@ -159,7 +161,7 @@ class Cluster::Core {
     return !frozen_ && (node.state == NodeState::kSuspect || node.state == NodeState::kLost);
   }
 
-  // ---- bookkeeping: cluster.cc ----
+  // ---- bookkeeping: cluster_core.cc ----
   AssignmentEntry& AddAssignment(AppEntry& entry, const Assignment& assignment);
   void RemoveAssignment(AppEntry& entry, const AssignmentId& id);
   void ForgetApp(const AppId& id);

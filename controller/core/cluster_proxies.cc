@@ -12,8 +12,10 @@ void Cluster::Core::ProxyConnected(const ProxyId& id, const ProxyCapabilities& c
   if (!proxy.connected) AddEvent("proxy-connected", {}, "", {}, id.value);
   proxy.connected = true;
   proxy.capabilities = capabilities;
-  // It may be another process by now: it counts by what it acknowledges from here on.
+  // It may be another process by now, even one with an older table from its disk: it counts by what
+  // it acknowledges and reports from here on.
   proxy.acked.clear();
+  proxy.session += 1;
   deadlines_.Clear({DeadlineKey::kProxy, id.value});
   MarkAllDirty();
 }
@@ -58,12 +60,12 @@ void Cluster::Core::ProxyInFlight(const ProxyId& id, const AssignmentId& assignm
                                   uint64_t in_flight, bool draining) {
   const auto [entry, item] = FindAssignment(assignment);
   if (item == nullptr) return;
+  const auto proxy = proxies_.find(id);
+  if (proxy == proxies_.end()) return;  // reports come on a stream of their own, and again
   InFlight& said = item->in_flight[id];
-  if (const auto proxy = proxies_.find(id); proxy != proxies_.end()) {
-    proxy->second.in_flight += in_flight;
-    proxy->second.in_flight -= std::min(proxy->second.in_flight, said.requests);
-  }
-  said = {in_flight, draining};
+  proxy->second.in_flight += in_flight;
+  proxy->second.in_flight -= std::min(proxy->second.in_flight, said.requests);
+  said = {in_flight, draining, proxy->second.session};
   changed_.insert(entry->app.id);
   if (draining && in_flight == 0) dirty_.insert(entry->app.id);
 }

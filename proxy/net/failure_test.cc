@@ -164,14 +164,7 @@ TEST(FailureTest, InstanceThatDiesIsReplacedForIdempotentRequestsOnly) {
 }
 
 TEST(FailureTest, BadResponsesBecome502) {
-  std::string answer;
-  TestApp app([&](Wire& wire, int) {
-    wire.ReadMessage();
-    wire.Send(answer);
-    wire.AtEnd();
-  });
   TestProxy proxy({.workers = 1, .max_head_bytes = 4096});
-  proxy.Serve({{app.port()}});
   for (const std::string& bad : {
            std::string("nonsense\r\n\r\n"),
            std::string("HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
@@ -182,11 +175,16 @@ TEST(FailureTest, BadResponsesBecome502) {
            "HTTP/1.1 200 OK\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n",
        }) {
     SCOPED_TRACE(bad.substr(0, 80));
-    answer = bad;
+    TestApp app([&bad](Wire& wire, int) {
+      wire.ReadMessage();
+      wire.Send(bad);
+      wire.AtEnd();
+    });
+    proxy.Serve({{app.port()}});
     auto client = proxy.Connect();
     EXPECT_EQ(client->Ask(kGet).value_or(Wire::Message{}).status(), 502);
+    EXPECT_EQ(proxy.InFlight(app.port()), 0u);
   }
-  EXPECT_EQ(proxy.InFlight(app.port()), 0u);
 }
 
 TEST(FailureTest, SilenceHasLimits) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -167,7 +168,8 @@ TEST(MessageTest, ResponseUntilCloseEndsTheClientsConnectionToo) {
 }
 
 TEST(MessageTest, CutShortResponsesLookCutShort) {
-  TestApp app([](Wire& wire, int) {
+  std::promise<void> read;
+  TestApp app([&read](Wire& wire, int) {
     auto request = wire.ReadMessage();
     if (request->Has("/chunked")) {
       wire.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
@@ -175,7 +177,7 @@ TEST(MessageTest, CutShortResponsesLookCutShort) {
       wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
     } else {
       wire.Send("HTTP/1.1 200 OK\r\n\r\nhello");
-      wire.ReadUntil("never");  // until the test has seen the first part
+      read.get_future().wait();
       wire.Reset();
     }
   });
@@ -188,8 +190,10 @@ TEST(MessageTest, CutShortResponsesLookCutShort) {
   }
   auto client = proxy.Connect();
   client->Send(kGet);
-  ASSERT_TRUE(client->ReadUntil("hello").has_value());
-  app.Stop();
+  EXPECT_TRUE(client->ReadUntil("hello").has_value());
+  read.set_value();
+  EXPECT_EQ(client->ReadToEnd(), "");
+  EXPECT_TRUE(client->WasReset()) << "where only the close marks the end, it must not be clean";
 }
 
 TEST(MessageTest, RelaysInterimResponses) {

@@ -111,9 +111,9 @@ void Wire::ShutdownWrite() { shutdown(fd_.get(), SHUT_WR); }
 void Wire::Shutdown() { shutdown(fd_.get(), SHUT_RDWR); }
 
 void Wire::Reset() {
-  const linger now{1, 0};
-  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-  fd_.reset();
+  // The descriptor stays, since another thread may be about to shut it down.
+  const sockaddr none{AF_UNSPEC, {}};
+  connect(fd_.get(), &none, sizeof(none));
 }
 
 int Wire::Message::status() const { return head.size() > 12 ? std::atoi(head.c_str() + 9) : 0; }

@@ -54,8 +54,20 @@ TEST(ClusterSim, RollsOutInTheCalmWithoutOneFailure) {
   for (uint32_t i = 0; i < seeds.count; ++i) {
     const uint32_t seed = seeds.first + i;
     World world(seed);
-    world.Heal();
+    world.AwaitSettled();
     world.RollOutCalmly(4);
+    Check(world, seed);
+    if (HasFailure()) return;
+  }
+}
+
+TEST(ClusterSim, UsersDoNotSeeWhatTheControlPlaneSuffers) {
+  const Seeds seeds = WhichSeeds(40);
+  for (uint32_t i = 0; i < seeds.count; ++i) {
+    const uint32_t seed = seeds.first + i;
+    World world(seed);
+    world.AwaitSettled();
+    world.ShakeControlPlane(Millis{60'000});
     Check(world, seed);
     if (HasFailure()) return;
   }

@@ -96,13 +96,20 @@ void ModelController::Release(const Effects& effects) {
   for (const controller::NodeOrders& orders : effects.orders) {
     const auto session = agents_.find(orders.node);
     if (session == agents_.end()) continue;
-    ModelAgent* agent = session->second.agent;
-    session->second.link->Send(Link::kClient,
-                               [agent, list = orders.assignments] { agent->TakeOrders(list); });
+    session->second.newest = orders.assignments;
+    if (std::exchange(session->second.sending, true)) continue;
+    // One write at a time, the newest orders win: an agent may never see those in between.
+    world_.executor.RunAfter(world_.random.Between(0, 20),
+                             [this, node = orders.node, link = session->second.link] {
+                               const auto found = agents_.find(node);
+                               if (found != agents_.end() && found->second.link == link) {
+                                 SendOrders(node);
+                               }
+                             });
   }
   for (const UpstreamTable& table : effects.tables) {
     published_[table.app] = table;
-    for (auto& [id, session] : proxies_) Offer(session, table.app);
+    for (auto& [id, session] : proxies_) session.dirty.insert(table.app);
   }
   for (const AppId& app : effects.removed_tables) {
     published_.erase(app);
@@ -116,6 +123,14 @@ void ModelController::Release(const Effects& effects) {
   for (auto& [id, session] : proxies_) SendTables(session);
 }
 
+void ModelController::SendOrders(const NodeId& node) {
+  AgentSession& session = agents_.at(node);
+  session.sending = false;
+  session.link->Send(Link::kClient, [agent = session.agent, orders = session.newest] {
+    agent->TakeOrders(orders);
+  });
+}
+
 // ---- agents ----
 
 void ModelController::AcceptAgent(ModelAgent& agent, std::shared_ptr<Link> link, NodeHello hello) {
@@ -123,17 +138,17 @@ void ModelController::AcceptAgent(ModelAgent& agent, std::shared_ptr<Link> link,
   links_.push_back(link);
   link->Send(Link::kServer, [this, &agent, node, link, hello = std::move(hello), life = life_] {
     if (life != life_ || cluster_ == nullptr) return;
-    agents_[node] = {&agent, link};  // a newer session replaces the older one
+    agents_[node] = {&agent, link, false, {}};  // a newer session replaces the older one
     link->OnClosed(Link::kServer, [this, node, weak = std::weak_ptr(link)] {
       const auto found = agents_.find(node);
       if (found == agents_.end() || found->second.link != weak.lock()) return;
       agents_.erase(found);
       Call([&](Cluster& c, Instant at, Effects& e) { c.NodeDisconnected(node, at, e); });
     });
+    for (const InstanceReport& report : hello.instances) world_.ReportSeen(report);
     Call([&](Cluster& c, Instant at, Effects& e) {
       if (!c.NodeConnected(hello, at, e).ok()) agent.Rejected();
     });
-    for (const InstanceReport& report : hello.instances) world_.ReportSeen(report);
   });
 }
 
@@ -161,6 +176,7 @@ void ModelController::AcceptProxy(ModelProxy& proxy, std::shared_ptr<Link> link,
     ProxySession& session = proxies_[id];
     session = {&proxy, link, has, {}, false};
     for (const auto& [app, table] : published_) acked_.erase({id, app});
+    proxy.Welcomed();
     link->OnClosed(Link::kServer, [this, id, weak = std::weak_ptr(link)] {
       const auto found = proxies_.find(id);
       if (found == proxies_.end() || found->second.link != weak.lock()) return;
@@ -177,12 +193,10 @@ void ModelController::AcceptProxy(ModelProxy& proxy, std::shared_ptr<Link> link,
       session.sent.erase(app);
       link->Send(Link::kClient, [&proxy, app = app] { proxy.DropTable(app); });
     }
-    for (const auto& [app, table] : published_) Offer(session, app);
+    for (const auto& [app, table] : published_) session.dirty.insert(app);
     SendTables(session);
   });
 }
-
-void ModelController::Offer(ProxySession& session, const AppId& app) { session.dirty.insert(app); }
 
 void ModelController::SendTables(ProxySession& session) {
   if (session.in_flight) return;

@@ -59,6 +59,8 @@ class ModelController {
   struct AgentSession {
     ModelAgent* agent = nullptr;
     std::shared_ptr<Link> link;
+    bool sending = false;
+    std::vector<controller::Assignment> newest;  // to be sent when what is being sent is
   };
   struct ProxySession {
     ModelProxy* proxy = nullptr;
@@ -73,7 +75,7 @@ class ModelController {
   void Take(Effects effects);
   void CommitNext();
   void Release(const Effects& effects);
-  void Offer(ProxySession& session, const AppId& app);
+  void SendOrders(const NodeId& node);
   void SendTables(ProxySession& session);
   void TickAt(std::optional<Instant> when);
 

@@ -71,12 +71,23 @@ void ModelProxy::CutOff(bool cut) {
 void ModelProxy::Restart() {
   ++life_;
   in_flight_.clear();
+  if (tables_ != saved_) lost_tables_ = true;
+  tables_ = saved_;
   if (tables_link_ != nullptr) std::exchange(tables_link_, nullptr)->CloseBy(Link::kClient);
   if (reports_link_ != nullptr) std::exchange(reports_link_, nullptr)->CloseBy(Link::kClient);
   ConnectLater();
 }
 
 // ---- tables ----
+
+// At most ten times a second, as a real proxy does: a crash may lose the last tables.
+void ModelProxy::SaveSoon() {
+  if (std::exchange(save_scheduled_, true)) return;
+  world_.executor.RunAfter(Millis{100}, [this, life = life_] {
+    save_scheduled_ = false;
+    if (life == life_) saved_ = tables_;
+  });
+}
 
 // Switching takes all workers a while; switches keep their order, and count only when they are
 // done.
@@ -97,6 +108,7 @@ void ModelProxy::TakeTables(std::vector<UpstreamTable> tables) {
       tables_[table.app] = table;
       acked.emplace_back(table.app, table.generation);
     }
+    SaveSoon();
     link->Send(Link::kServer,
                [this, link, acked] { world_.controller.ProxyAcks(*this, link, acked); });
     for (const UpstreamTable& table : tables) {
@@ -108,7 +120,10 @@ void ModelProxy::TakeTables(std::vector<UpstreamTable> tables) {
 }
 
 void ModelProxy::DropTable(const AppId& app) {
-  Switch([this, app](const std::shared_ptr<Link>&) { tables_.erase(app); });
+  Switch([this, app](const std::shared_ptr<Link>&) {
+    tables_.erase(app);
+    SaveSoon();
+  });
 }
 
 bool ModelProxy::MayPick(const AssignmentId& id) const {

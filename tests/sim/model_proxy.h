@@ -27,12 +27,14 @@ class ModelProxy {
   // ---- faults ----
   void BreakTables();   // the stream tables come on
   void BreakReports();  // the stream reports go on
-  void Restart();       // requests in flight are gone, the tables are on disk
+  void Restart();       // requests in flight are gone, the tables are as last saved
   void CutOff(bool cut);
 
   // ---- called by the controller's side of the links ----
   void TakeTables(std::vector<UpstreamTable> tables);
   void DropTable(const AppId& app);
+
+  void Welcomed() { lost_tables_ = false; }
 
   // The process of an assignment ended: what was in flight to it failed.
   void Reset(const AssignmentId& id);
@@ -40,6 +42,8 @@ class ModelProxy {
   const ProxyId& id() const { return id_; }
   bool reports_drains() const { return reports_drains_; }
   const std::map<AppId, UpstreamTable>& tables() const { return tables_; }
+  // Was restarted with tables older than those it acknowledged, and the controller does not know.
+  bool lost_tables() const { return lost_tables_; }
   bool MayPick(const AssignmentId& id) const;
   uint64_t InFlight(const AssignmentId& id) const;
 
@@ -48,6 +52,7 @@ class ModelProxy {
   void ConnectReports();
   void ConnectLater();
   void Switch(std::function<void(const std::shared_ptr<Link>&)> done);
+  void SaveSoon();
   void SendRequests();
   void Request(const UpstreamTable& table);
   void ReportAll(std::shared_ptr<Link> link);
@@ -58,6 +63,9 @@ class ModelProxy {
   const ProxyId id_;
   const bool reports_drains_;
   std::map<AppId, UpstreamTable> tables_;
+  std::map<AppId, UpstreamTable> saved_;  // on disk
+  bool save_scheduled_ = false;
+  bool lost_tables_ = false;
   std::map<AssignmentId, uint64_t> in_flight_;
   std::map<AssignmentId, uint64_t> epoch_;  // grows when what is in flight is reset
   uint64_t life_ = 1;

@@ -22,7 +22,7 @@ namespace {
 
 ClusterPolicy Policy() {
   ClusterPolicy policy;
-  policy.proxy_lease = Millis{6'000};
+  policy.proxy_lease = Millis{3'000};  // shorter than a drain may take
   return policy;
 }
 
@@ -40,9 +40,10 @@ World::World(uint32_t seed)
   const uint32_t nodes = 2 + random.Below(4);
   const uint32_t proxies = 1 + random.Below(3);
   const uint32_t apps = 1 + random.Below(3);
+  little_room_ = random.Percent(30);
   for (uint32_t i = 1; i <= nodes; ++i) {
-    const uint32_t room = random.Percent(30) ? 30 : 0;
-    agents_.push_back(std::make_unique<ModelAgent>(*this, absl::StrCat("node-", i), room));
+    agents_.push_back(
+        std::make_unique<ModelAgent>(*this, absl::StrCat("node-", i), little_room_ ? 4 : 0));
   }
   for (uint32_t i = 1; i <= proxies; ++i) {
     // Clients that do not tell what they hold are the exception.
@@ -64,7 +65,7 @@ void World::Apply(const AppId& app, bool good) {
   request.config.payload = absl::StrCat(good ? "good-" : "bad-", ++releases_);
   request.config.path = absl::StrCat("/", app.value);
   request.config.drain_timeout = Millis{5'000};
-  if (random.Percent(50)) request.replicas = 1 + random.Below(6);
+  if (!little_room_ && random.Percent(50)) request.replicas = 1 + random.Below(6);
   controller.Command([&](Cluster& cluster, Instant now, Effects& effects) {
     const auto outcome = cluster.Apply({request}, {}, false, now, effects);
     Trace(absl::StrCat("apply ", app.value, " ", request.config.payload, ": ",
@@ -162,26 +163,35 @@ void World::Heal() {
       c.SetCordoned(agent->node(), false, now, e).IgnoreError();
     });
   }
+  if (agents_.size() > 2 && !little_room_ && random.Percent(20)) {
+    agents_.back()->CutOff(true);
+    gone_agents_.insert(agents_.back()->node());
+  }
+  if (proxies_.size() > 1 && random.Percent(20)) {
+    proxies_.back()->CutOff(true);
+    gone_proxies_.insert(proxies_.back()->id());
+  }
   for (const AppId& app : controller.cluster()->apps()) {
     controller.Command([&](Cluster& c, Instant now, Effects& e) {
       c.SetStopped(app, false, now, e).IgnoreError();
+      if (little_room_) c.Scale(app, 1, now, e).IgnoreError();
     });
     Apply(app, true);
   }
-  std::string unsettled;
-  for (int i = 0; i < 600; ++i) {
-    unsettled = Unsettled();
-    if (unsettled.empty()) return Trace("settled");
-    executor.Advance(Millis{200});
+  AwaitSettled();
+}
+
+void World::StayCalm() {
+  calm_ = true;
+  for (const AppId& app : controller.cluster()->apps()) {
+    floor_[app] = controller.cluster()->GetApp(app)->app.replicas;
   }
-  Violation("does not settle: " + unsettled);
 }
 
 void World::RollOutCalmly(int times) {
-  calm_ = true;
+  StayCalm();
   for (int i = 0; i < times; ++i) {
     for (const AppId& app : controller.cluster()->apps()) {
-      floor_[app] = controller.cluster()->GetApp(app)->app.replicas;
       controller.Command(
           [&](Cluster& c, Instant now, Effects& e) { c.Restart(app, now, e).IgnoreError(); });
     }
@@ -189,10 +199,56 @@ void World::RollOutCalmly(int times) {
     executor.Advance(random.Percent(50) ? random.Between(100, 3'000)
                                         : random.Between(5'000, 9'000));
   }
-  for (int i = 0; i < 600 && !Unsettled().empty(); ++i) executor.Advance(Millis{200});
-  if (const std::string unsettled = Unsettled(); !unsettled.empty()) {
-    Violation("does not settle: " + unsettled);
+  AwaitSettled();
+}
+
+void World::ShakeControlPlane(Millis by) {
+  StayCalm();
+  std::map<AssignmentId, uint32_t> before;
+  const auto incarnations = [this] {
+    std::map<AssignmentId, uint32_t> all;
+    for (const auto& agent : agents_) {
+      for (const auto& [id, process] : agent->processes()) all[id] = process.report.incarnation;
+    }
+    return all;
+  };
+  before = incarnations();
+  for (const Instant end = executor.Now() + by; executor.Now() < end;) {
+    ModelAgent& agent = *agents_[random.Below(agents_.size())];
+    ModelProxy& proxy = *proxies_[random.Below(proxies_.size())];
+    const uint32_t what = random.Below(6);
+    Trace(absl::StrCat("shake ", what, " ", agent.node().value, " ", proxy.id().value));
+    if (what == 0) {
+      agent.RestartAgent();
+    } else if (what == 1) {
+      proxy.BreakTables();
+    } else if (what == 2) {
+      proxy.BreakReports();
+    } else if (what == 3) {  // most of the fleet, for long
+      for (auto& cut : agents_) {
+        if (cut.get() != &agent || agents_.size() < 3) cut->CutOff(true);
+      }
+      executor.Advance(random.Between(4'000, 20'000));
+      for (auto& cut : agents_) cut->CutOff(false);
+    } else {
+      controller.Crash();
+      executor.Advance(random.Percent(70) ? random.Between(50, 500) : random.Between(500, 20'000));
+      controller.Start();
+    }
+    executor.Advance(random.Percent(30) ? random.Between(10, 2'000) : random.Between(4'000, 7'000));
   }
+  AwaitSettled();
+  if (incarnations() != before) Violation("an instance was moved, stopped or started anew");
+}
+
+void World::AwaitSettled() {
+  std::string unsettled;
+  for (int i = 0; i < 600; ++i) {
+    unsettled = Unsettled();
+    if (unsettled.empty()) return Trace("settled");
+    executor.Advance(Millis{200});
+  }
+  Violation("does not settle: " + unsettled);
 }
 
 // ---- what must hold ----
@@ -205,6 +261,9 @@ void World::CheckEffects(const Effects& effects) {
       const bool stops =
           a.wish == Wish::kStop && (before == wishes_.end() || before->second != Wish::kStop);
       if (stops) CheckStop(a, effects);
+      const bool retires =
+          a.wish == Wish::kDrain && before != wishes_.end() && before->second == Wish::kRun;
+      if (retires) CheckDrain(a);
       wishes_[a.id] = a.wish;
       Trace(absl::StrCat("assignment ", a.id.value, " r", a.revision, " ", a.node.value, " wish ",
                          static_cast<int>(a.wish)));
@@ -227,6 +286,30 @@ void World::CheckEffects(const Effects& effects) {
   if (!effects.writes.empty()) CheckSlots();
 }
 
+// Leaves the rotation for another of its slot: every live proxy has that one.
+void World::CheckDrain(const Assignment& a) {
+  const Cluster& cluster = *controller.cluster();
+  const auto seen = seen_.find(a.id);
+  if (seen == seen_.end() || seen->second != Phase::kReady) return;  // it serves nobody
+  const AppStatus app = *cluster.GetApp(a.app);
+  if (app.app.stopped || app.app.removing || a.slot > app.app.replicas) return;
+  for (const auto& live : cluster.GetProxies(executor.Now())) {
+    const auto proxy = std::find_if(proxies_.begin(), proxies_.end(),
+                                    [&](const auto& p) { return p->id() == live.id; });
+    if ((*proxy)->lost_tables()) continue;
+    bool replaced = false;
+    for (const InstanceStatus& other : cluster.GetInstances(a.app)) {
+      const Assignment& b = other.assignment;
+      replaced |=
+          b.slot == a.slot && b.wish == Wish::kRun && b.id != a.id && (*proxy)->MayPick(b.id);
+    }
+    if (!replaced) {
+      Violation(absl::StrCat(a.id.value, " is drained but ", live.id.value,
+                             " does not have what replaces it"));
+    }
+  }
+}
+
 // Told to stop: no live proxy may pick it, and none holds a request in it.
 void World::CheckStop(const Assignment& a, const Effects& effects) {
   if (HasEvent(effects, "drain-timeout", a)) return;
@@ -236,7 +319,8 @@ void World::CheckStop(const Assignment& a, const Effects& effects) {
   if (!a.was_ready || seen == seen_.end() || seen->second == Phase::kBackoff) return;
   for (const auto& status : controller.cluster()->GetProxies(executor.Now())) {
     for (const auto& proxy : proxies_) {
-      if (proxy->id() != status.id) continue;
+      // What came back with an older table and did not say so yet, the controller can not know.
+      if (proxy->id() != status.id || proxy->lost_tables()) continue;
       cleared_[a.id].insert(status.id);
       if (proxy->MayPick(a.id)) {
         Violation(
@@ -256,7 +340,7 @@ void World::ProcessOrderedToStop(const Process& process) {
   const auto cleared = cleared_.find(id);
   if (cleared == cleared_.end()) return;
   for (const auto& proxy : proxies_) {
-    if (cleared->second.count(proxy->id()) == 0) continue;
+    if (cleared->second.count(proxy->id()) == 0 || proxy->lost_tables()) continue;
     if (proxy->MayPick(id) || proxy->InFlight(id) > 0) {
       Violation(absl::StrCat(id.value, " is stopped while ", proxy->id().value, " uses it"));
     }
@@ -280,12 +364,8 @@ void World::ProcessExited(const AssignmentId& id) {
 }
 
 void World::TableApplied(const ModelProxy& proxy, const UpstreamTable& table) {
-  const auto old = proxy.tables().find(table.app);
   Trace(absl::StrCat(proxy.id().value, " runs ", table.app.value, " ", table.generation));
   if (!calm_) return;
-  if (old != proxy.tables().end() && old->second.generation > table.generation) {
-    Violation(proxy.id().value + " went back to an older table of " + table.app.value);
-  }
   uint32_t serving = 0;
   for (const Endpoint& e : table.endpoints) {
     const Process* process = ProcessAt(e);
@@ -333,6 +413,7 @@ std::string World::Unsettled() const {
     }
     wanted += status.app.replicas;
     for (const auto& proxy : proxies_) {
+      if (gone_proxies_.count(proxy->id()) > 0) continue;
       const auto table = proxy->tables().find(app);
       if (table == proxy->tables().end() ||
           table->second.endpoints != cluster.Table(app)->endpoints)
@@ -340,10 +421,12 @@ std::string World::Unsettled() const {
     }
   }
   for (const auto& proxy : proxies_) {
+    if (gone_proxies_.count(proxy->id()) > 0) continue;
     if (proxy->tables().size() != cluster.apps().size()) return "a proxy keeps a removed app";
   }
   uint32_t running = 0;
   for (const auto& agent : agents_) {
+    if (gone_agents_.count(agent->node()) > 0) continue;
     for (const auto& [id, process] : agent->processes()) {
       const auto app = cluster.GetApp(process.assignment.app);
       if (!app.ok() || process.stopping || process.report.phase != Phase::kReady ||

@@ -23,11 +23,14 @@ class World {
 
   // Faults and commands at random for `by`.
   void Storm(Millis by);
+  // The control plane suffers everything, and nobody asks for anything: users must not notice.
+  void ShakeControlPlane(Millis by);
   // No faults: only releases and restarts. From here on nothing may fail at all.
   void RollOutCalmly(int times);
   // Everything works again and every app is started with a good release; then waits until all is as
   // it should be.
   void Heal();
+  void AwaitSettled();
 
   const std::vector<std::string>& violations() const { return violations_; }
   uint64_t trace_hash() const { return trace_hash_; }
@@ -55,12 +58,17 @@ class World {
   void OneCommand();
   void Apply(const AppId& app, bool good);
   void CheckStop(const Assignment& assignment, const Effects& effects);
+  void CheckDrain(const Assignment& assignment);
   void CheckSlots();
+  void StayCalm();
   // What is not as it should be in the end; empty when all is.
   std::string Unsettled() const;
 
   std::vector<std::unique_ptr<ModelAgent>> agents_;
   std::vector<std::unique_ptr<ModelProxy>> proxies_;
+  std::set<NodeId> gone_agents_;  // never come back
+  std::set<ProxyId> gone_proxies_;
+  bool little_room_ = false;  // placements have to wait for each other
   uint32_t releases_ = 0;
   bool calm_ = false;
   std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment
