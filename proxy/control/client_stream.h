@@ -10,10 +10,10 @@
 #include <grpcpp/support/status.h>
 
 #include <functional>
+#include <latch>
 #include <memory>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "common/runtime/executor.h"
 
 namespace pando::proxy {
@@ -37,7 +37,7 @@ class ClientStream {
   ~ClientStream() {
     if (call_ == nullptr) return;
     call_->Abandon();
-    done_->WaitForNotification();
+    done_->wait();
   }
   ClientStream(const ClientStream&) = delete;
   ClientStream& operator=(const ClientStream&) = delete;
@@ -55,9 +55,9 @@ class ClientStream {
   class Call final : public Reactor {
    public:
     Call(Executor& loop, ClientStream& stream)
-        : loop_(loop), stream_(&stream), done_(std::make_shared<absl::Notification>()) {}
+        : loop_(loop), stream_(&stream), done_(std::make_shared<std::latch>(1)) {}
 
-    std::shared_ptr<absl::Notification> done() const { return done_; }
+    std::shared_ptr<std::latch> done() const { return done_; }
     void Begin(const Start& start) {
       start(&context_, this);
       this->AddHold();  // for the reads and writes started on the loop
@@ -98,19 +98,19 @@ class ClientStream {
       });
     }
     void OnDone(const grpc::Status& status) override {
-      const std::shared_ptr<absl::Notification> done = done_;
+      const std::shared_ptr<std::latch> done = done_;
       loop_.Post([self = std::unique_ptr<Call>(this), status] {
         if (self->stream_ == nullptr) return;
         self->stream_->call_ = nullptr;
         const auto on_end = std::move(self->stream_->events_.on_end);
         on_end(status);
       });
-      done->Notify();
+      done->count_down();
     }
 
     Executor& loop_;
     ClientStream* stream_;  // null: abandoned
-    std::shared_ptr<absl::Notification> done_;
+    std::shared_ptr<std::latch> done_;
     bool held_ = true;
     grpc::ClientContext context_;
     Request outgoing_;
@@ -119,7 +119,7 @@ class ClientStream {
 
   Events events_;
   Call* call_;  // null: ended
-  std::shared_ptr<absl::Notification> done_;
+  std::shared_ptr<std::latch> done_;
   bool writing_ = false;
   bool broken_ = false;
 };

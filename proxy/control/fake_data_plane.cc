@@ -9,8 +9,8 @@ namespace pando::proxy {
 namespace {
 
 struct Registry {
-  absl::Mutex mutex;
-  std::map<const DataPlane*, std::unique_ptr<FakeDataPlane>> fakes ABSL_GUARDED_BY(mutex);
+  std::mutex mutex;
+  std::map<const DataPlane*, std::unique_ptr<FakeDataPlane>> fakes;
 };
 
 Registry& AllFakes() {
@@ -22,31 +22,31 @@ Registry& AllFakes() {
 
 FakeDataPlane& FakeDataPlane::Of(const DataPlane& data_plane) {
   Registry& all = AllFakes();
-  const absl::MutexLock lock(&all.mutex);
+  const std::lock_guard lock(all.mutex);
   return *all.fakes.at(&data_plane);
 }
 
 void FakeDataPlane::HoldSwitches(bool hold) {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   hold_ = hold;
 }
 
 void FakeDataPlane::FinishSwitch() {
   std::vector<absl::AnyInvocable<void()>> switches;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     switches = std::exchange(switches_, {});
   }
   for (auto& switched : switches) switched();
 }
 
 bool FakeDataPlane::SwitchPending() const {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return !switches_.empty();
 }
 
 void FakeDataPlane::SetTaken(const std::string& address, bool taken) {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (taken) {
     taken_.insert(address);
   } else {
@@ -57,24 +57,24 @@ void FakeDataPlane::SetTaken(const std::string& address, bool taken) {
 void FakeDataPlane::FireDrained() {
   std::function<void()> on_drained;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     on_drained = on_drained_;
   }
   if (on_drained) on_drained();
 }
 
 std::shared_ptr<const ProxyTable> FakeDataPlane::table() const {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return tables_.empty() ? nullptr : tables_.back();
 }
 
 size_t FakeDataPlane::tables_set() const {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return tables_.size();
 }
 
 size_t FakeDataPlane::prepare_calls() const {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return prepare_calls_;
 }
 
@@ -89,13 +89,13 @@ const std::vector<double>& LatencyBounds() {
 
 DataPlane::DataPlane(DataPlaneConfig /*config*/) {
   Registry& all = AllFakes();
-  const absl::MutexLock lock(&all.mutex);
+  const std::lock_guard lock(all.mutex);
   all.fakes[this] = std::make_unique<FakeDataPlane>();
 }
 
 DataPlane::~DataPlane() {
   Registry& all = AllFakes();
-  const absl::MutexLock lock(&all.mutex);
+  const std::lock_guard lock(all.mutex);
   all.fakes.erase(this);
 }
 
@@ -103,7 +103,7 @@ absl::Status DataPlane::Start() { return absl::OkStatus(); }
 
 absl::Status DataPlane::PrepareListeners(const std::vector<Listener>& listeners) {
   FakeDataPlane& fake = FakeDataPlane::Of(*this);
-  const absl::MutexLock lock(&fake.mutex_);
+  const std::lock_guard lock(fake.mutex_);
   ++fake.prepare_calls_;
   for (const Listener& listener : listeners) {
     const std::string address = absl::StrCat(listener.address, ":", listener.port);
@@ -119,7 +119,7 @@ void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
   FakeDataPlane& fake = FakeDataPlane::Of(*this);
   bool hold = false;
   {
-    const absl::MutexLock lock(&fake.mutex_);
+    const std::lock_guard lock(fake.mutex_);
     fake.tables_.push_back(std::move(table));
     hold = fake.hold_;
     if (hold) fake.switches_.push_back(std::move(switched));
@@ -129,7 +129,7 @@ void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
 
 void DataPlane::OnDrained(std::function<void()> callback) {
   FakeDataPlane& fake = FakeDataPlane::Of(*this);
-  const absl::MutexLock lock(&fake.mutex_);
+  const std::lock_guard lock(fake.mutex_);
   fake.on_drained_ = std::move(callback);
 }
 

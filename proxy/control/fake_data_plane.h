@@ -4,13 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "proxy/net/data_plane.h"
 
 namespace pando::proxy {
@@ -32,13 +31,13 @@ class FakeDataPlane {
 
  private:
   friend class DataPlane;
-  mutable absl::Mutex mutex_;
-  bool hold_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<absl::AnyInvocable<void()>> switches_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::string> taken_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::shared_ptr<const ProxyTable>> tables_ ABSL_GUARDED_BY(mutex_);
-  size_t prepare_calls_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::function<void()> on_drained_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;  // TSan sees nothing of the packaged Abseil's
+  bool hold_ = false;
+  std::vector<absl::AnyInvocable<void()>> switches_;
+  std::set<std::string> taken_;
+  std::vector<std::shared_ptr<const ProxyTable>> tables_;
+  size_t prepare_calls_ = 0;
+  std::function<void()> on_drained_;
 };
 
 }  // namespace pando::proxy

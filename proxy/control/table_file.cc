@@ -59,9 +59,10 @@ TableFile::TableFile(std::string path) : path_(std::move(path)), writer_([this] 
 
 TableFile::~TableFile() {
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     closing_ = true;
   }
+  due_.notify_one();
   writer_.join();
 }
 
@@ -81,8 +82,11 @@ XdsSnapshot TableFile::Load() const {
 void TableFile::Save(const XdsSnapshot& snapshot) {
   if (last_ == snapshot) return;
   last_ = snapshot;
-  const absl::MutexLock lock(&mutex_);
-  waiting_ = snapshot;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_ = snapshot;
+  }
+  due_.notify_one();
 }
 
 void TableFile::Run() {
@@ -90,11 +94,8 @@ void TableFile::Run() {
   for (bool closing = false; !closing;) {
     std::optional<XdsSnapshot> snapshot;
     {
-      const absl::MutexLock lock(&mutex_);
-      const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return waiting_.has_value() || closing_;
-      };
-      mutex_.Await(absl::Condition(&due));
+      std::unique_lock lock(mutex_);
+      due_.wait(lock, [this] { return waiting_.has_value() || closing_; });
       snapshot = std::exchange(waiting_, std::nullopt);
       closing = closing_;
     }

@@ -4,15 +4,14 @@
 // envoy.service.discovery.v3.DeltaDiscoveryResponse with every resource (name, version, Any).
 #pragma once
 
-#include <memory>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "proxy/core/xds_subscription.h"
 
 namespace pando::proxy {
@@ -41,9 +40,11 @@ class TableFile {
 
   const std::string path_;
   std::optional<XdsSnapshot> last_;
-  absl::Mutex mutex_;
-  std::optional<XdsSnapshot> waiting_ ABSL_GUARDED_BY(mutex_);
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  // The standard ones: TSan sees nothing of the packaged Abseil's.
+  std::mutex mutex_;
+  std::condition_variable due_;
+  std::optional<XdsSnapshot> waiting_;  // by mutex_
+  bool closing_ = false;                // by mutex_
   std::thread writer_;
 };
 

@@ -7,12 +7,15 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <latch>
+#include <mutex>
 #include <thread>
 
-#include "absl/time/clock.h"
 #include "common/runtime/data_dir.h"
 #include "common/runtime/digest.h"
 #include "common/runtime/event_loop.h"
@@ -38,7 +41,7 @@ using envoy::service::load_stats::v3::LoadReportingService;
 using envoy::service::load_stats::v3::LoadStatsRequest;
 using envoy::service::load_stats::v3::LoadStatsResponse;
 
-constexpr absl::Duration kDeadline = absl::Seconds(20);
+constexpr std::chrono::seconds kDeadline{20};
 
 // A controller of one process: what is Put is published to whoever is connected. Thread-safe.
 class Server final : public AggregatedDiscoveryService::CallbackService,
@@ -63,15 +66,15 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
   template <class Message>
   void Put(ResourceType type, const std::string& name, const Message& message,
            uint64_t generation = 0) {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     const std::string bytes = AnyBytes(message);
     resources_.Put(type, name, {ContentVersion(bytes), bytes, generation});
     if (ads_ != nullptr) ads_->Flush();
   }
 
   bool Wait(const std::function<bool()>& condition) {
-    const absl::MutexLock lock(&mutex_);
-    return mutex_.AwaitWithTimeout(absl::Condition(&condition), kDeadline);
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kDeadline, condition);
   }
 
   // Read within Wait's condition, or when nothing can change them.
@@ -90,7 +93,7 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
     explicit AdsReactor(Server& server) : server_(server), stream_(server.resources_) {
       StartRead(&incoming_);
     }
-    void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(server_.mutex_) {
+    void Flush() {  // with the server's lock
       for (const DeltaResponse& response : stream_.TakeResponses()) {
         DeltaDiscoveryResponse& message = outbox_.emplace_back();
         message.set_nonce(response.nonce);
@@ -113,7 +116,7 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
 
    private:
     void OnReadDone(bool ok) override {
-      const absl::MutexLock lock(&server_.mutex_);
+      const std::lock_guard lock(server_.mutex_);
       if (!ok) {
         if (server_.ads_ == this) server_.ads_ = nullptr;
         finished_ = true;
@@ -137,10 +140,11 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
       }
       if (progress.nack) server_.nacks.push_back(*progress.nack);
       Flush();
+      server_.changed_.notify_all();
       StartRead(&incoming_);
     }
     void OnWriteDone(bool ok) override {
-      const absl::MutexLock lock(&server_.mutex_);
+      const std::lock_guard lock(server_.mutex_);
       writing_ = false;
       if (ok) WriteNext();
     }
@@ -153,7 +157,7 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
     }
     void OnDone() override {
       {
-        const absl::MutexLock lock(&server_.mutex_);
+        const std::lock_guard lock(server_.mutex_);
         if (server_.ads_ == this) server_.ads_ = nullptr;
       }
       delete this;
@@ -180,8 +184,9 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
         settings_.mutable_load_reporting_interval()->set_seconds(60);  // tests see prompt ones
         StartWrite(&settings_);
       } else {
-        const absl::MutexLock lock(&server_.mutex_);
+        const std::lock_guard lock(server_.mutex_);
         server_.reports.push_back(incoming_);
+        server_.changed_.notify_all();
       }
       StartRead(&incoming_);
     }
@@ -194,7 +199,7 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
 
   grpc::ServerBidiReactor<DeltaDiscoveryRequest, DeltaDiscoveryResponse>* DeltaAggregatedResources(
       grpc::CallbackServerContext* /*context*/) override {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     ads_ = new AdsReactor(*this);
     ++streams;
     return ads_;
@@ -204,7 +209,8 @@ class Server final : public AggregatedDiscoveryService::CallbackService,
     return new LrsReactor(*this);
   }
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
   ResourceSet resources_;
   AdsReactor* ads_ = nullptr;
   int port_ = 0;
@@ -240,15 +246,15 @@ class Proxy {
 
   // Looks on the loop's thread until it holds.
   bool Wait(const std::function<bool(const TableUpdater&)>& condition) {
-    const absl::Time deadline = absl::Now() + kDeadline;
-    while (absl::Now() < deadline) {
+    const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+    while (std::chrono::steady_clock::now() < deadline) {
       bool holds = false;
-      absl::Notification looked;
+      std::latch looked(1);
       loop_.RunAfter(Millis{2}, [&] {
         holds = condition(updater_);
-        looked.Notify();
+        looked.count_down();
       });
-      looked.WaitForNotification();
+      looked.wait();
       if (holds) return true;
     }
     return false;
