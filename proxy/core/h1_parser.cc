@@ -477,7 +477,7 @@ HeadError ParseResponseHead(std::string_view head, Method method, ResponseHead& 
   if (framing.chunked && out.minor_version == 0) {
     return {502, "Transfer-Encoding in HTTP/1.0"};
   }
-  out.content_length = framing.length;
+  out.content_length = 0;
   out.keep_alive = !framing.close && (out.minor_version == 1 || framing.keep_alive);
   out.upgrade = framing.upgrade && framing.protocol != nullptr;
   out.keep_alive_seconds = framing.keep_alive_seconds;
@@ -490,6 +490,7 @@ HeadError ParseResponseHead(std::string_view head, Method method, ResponseHead& 
     out.body = BodyKind::kChunked;
   } else if (framing.has_length) {
     out.body = BodyKind::kLength;
+    out.content_length = framing.length;
   } else {
     out.body = BodyKind::kUntilClose;
     out.keep_alive = false;

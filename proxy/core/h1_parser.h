@@ -82,7 +82,7 @@ struct ResponseHead {
   int minor_version = 1;
   std::vector<HeaderField> fields;
   BodyKind body = BodyKind::kNone;
-  uint64_t content_length = 0;
+  uint64_t content_length = 0;  // of the bytes that follow: 0 in answers to HEAD
   bool keep_alive = true;
   bool upgrade = false;
   std::optional<uint32_t> keep_alive_seconds;  // Keep-Alive: timeout=
