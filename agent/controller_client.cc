@@ -7,10 +7,10 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <latch>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "common/runtime/log.h"
 #include "pando/v1/agent.grpc.pb.h"
 
@@ -76,7 +76,7 @@ class ControllerClient::Stream final
   void End() {
     if (std::exchange(open_, false)) RemoveHold();
   }
-  void WaitUntilDone() { done_->WaitForNotification(); }
+  void WaitUntilDone() { done_->wait(); }
 
  private:
   void OnReadDone(bool ok) override {
@@ -96,13 +96,13 @@ class ControllerClient::Stream final
   }
 
   void OnDone(const grpc::Status& status) override {
-    const std::shared_ptr<absl::Notification> done = done_;  // the post may outrun what follows it
+    const std::shared_ptr<std::latch> done = done_;  // the post may outrun what follows it
     loop_.Post([self = std::move(self_), reason = status.error_message()] {
       if (!self->client_alive_.expired() && self->client_.stream_ == self) {
         self->client_.OnEnded(reason);
       }
     });
-    done->Notify();
+    done->count_down();
   }
 
   EventLoop& loop_;
@@ -114,7 +114,8 @@ class ControllerClient::Stream final
   v1::AgentMessage outgoing_;
   bool open_ = true;
   bool writing_ = false;
-  const std::shared_ptr<absl::Notification> done_ = std::make_shared<absl::Notification>();
+  // std, not absl: the packaged absl is invisible to ThreadSanitizer.
+  const std::shared_ptr<std::latch> done_ = std::make_shared<std::latch>(1);
   std::shared_ptr<Stream> self_;
 };
 

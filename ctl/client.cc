@@ -3,13 +3,12 @@
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "pando/v1/admin.grpc.pb.h"
 
@@ -134,20 +133,17 @@ class StreamedClusterWatch final : public ClusterWatch {
 
   ~StreamedClusterWatch() override {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       closed_ = true;
       if (context_ != nullptr) context_->TryCancel();
     }
+    changed_.notify_all();
     thread_.join();
   }
 
   News Next(Instant deadline) override {
-    const auto left = deadline - std::chrono::steady_clock::now();
-    absl::MutexLock lock(&mutex_);
-    const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return view_ || lost_ || final_;
-    };
-    mutex_.AwaitWithTimeout(absl::Condition(&has_news), absl::FromChrono(left));
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, deadline, [this] { return view_ || lost_ || final_; });
     if (view_) return *std::exchange(view_, std::nullopt);
     if (lost_) return Lost{*std::exchange(lost_, std::nullopt)};
     if (final_) return *final_;
@@ -162,15 +158,18 @@ class StreamedClusterWatch final : public ClusterWatch {
       const absl::Status status =
           connected ? connection_->Connect() : connection_->Connect(Millis{500});
       const absl::Status ended = status.ok() ? ReadStream(connected) : status;
-      absl::MutexLock lock(&mutex_);
+      std::unique_lock lock(mutex_);
       if (closed_) return;
       if (ended.code() != absl::StatusCode::kUnavailable) {
         final_ = ended;
+        changed_.notify_all();
         return;
       }
-      if (std::exchange(connected, false)) lost_ = ended;
-      mutex_.AwaitWithTimeout(absl::Condition(&closed_), absl::Milliseconds(200));
-      if (closed_) return;
+      if (std::exchange(connected, false)) {
+        lost_ = ended;
+        changed_.notify_all();
+      }
+      if (changed_.wait_for(lock, Millis{200}, [this] { return closed_; })) return;
     }
   }
 
@@ -178,20 +177,21 @@ class StreamedClusterWatch final : public ClusterWatch {
   absl::Status ReadStream(bool& connected) {
     grpc::ClientContext context;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       if (closed_) return absl::CancelledError();
       context_ = &context;
     }
     auto reader = connection_->stub().WatchCluster(&context, request_);
     v1::ClusterView view;
     while (reader->Read(&view)) {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       view_ = std::move(view);
       lost_.reset();
       connected = true;
+      changed_.notify_all();
     }
     absl::Status status = connection_->Translate(reader->Finish());
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     context_ = nullptr;
     // The stream never ends by itself: this is a controller that shuts down.
     if (status.ok()) status = connection_->Unreachable();
@@ -200,12 +200,14 @@ class StreamedClusterWatch final : public ClusterWatch {
 
   const std::shared_ptr<Connection> connection_;
   const v1::ClusterRequest request_;
-  absl::Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  std::optional<v1::ClusterView> view_ ABSL_GUARDED_BY(mutex_);
-  std::optional<absl::Status> lost_ ABSL_GUARDED_BY(mutex_);
-  std::optional<absl::Status> final_ ABSL_GUARDED_BY(mutex_);
+  // Guards all that follow. Not absl: the packaged absl::Mutex is invisible to ThreadSanitizer.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  grpc::ClientContext* context_ = nullptr;
+  std::optional<v1::ClusterView> view_;
+  std::optional<absl::Status> lost_;
+  std::optional<absl::Status> final_;
   std::thread thread_;  // last: it uses the others
 };
 

@@ -4,13 +4,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "pando/v1/admin.grpc.pb.h"
 
 namespace pando::ctl {
@@ -34,9 +36,10 @@ class FakeAdmin final : public v1::Admin::Service {
   void StopServer() {
     if (server_ == nullptr) return;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
+    stopped_.notify_all();
     server_->Shutdown(std::chrono::system_clock::now());
     server_->Wait();
     server_.reset();
@@ -44,45 +47,42 @@ class FakeAdmin final : public v1::Admin::Service {
 
   // -- the script --
   void FailAll(grpc::Status status) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     failure_ = std::move(status);
   }
   void AnswerApply(const v1::ApplyResponse& response) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     apply_ = response;
   }
   void AnswerChange(const v1::ChangeResponse& response) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     change_ = response;
   }
   // What GetCluster says, and what WatchCluster says one after another; the last one stays.
   void ShowViews(std::vector<v1::ClusterView> views) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     views_ = std::move(views);
   }
   void SayEvents(std::vector<v1::Event> events) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     events_ = std::move(events);
   }
   void SayLogs(std::vector<v1::LogEntry> logs) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     logs_ = std::move(logs);
   }
 
   // What was asked, one line per call: "Scale app: \"web\" replicas: 8".
   std::vector<std::string> calls() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return calls_;
   }
   void AwaitCall(const std::string& start) {
-    absl::MutexLock lock(&mutex_);
-    const auto called = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      for (const std::string& call : calls_) {
-        if (call.rfind(start, 0) == 0) return true;
-      }
-      return false;
-    };
-    mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Seconds(20));
+    std::unique_lock lock(mutex_);
+    called_.wait_for(lock, std::chrono::seconds(20), [&] {
+      return std::any_of(calls_.begin(), calls_.end(),
+                         [&](const std::string& call) { return call.rfind(start, 0) == 0; });
+    });
   }
 
  private:
@@ -90,16 +90,17 @@ class FakeAdmin final : public v1::Admin::Service {
 
   template <class Request>
   grpc::Status Note(const char* method, const Request& request) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     std::string call = absl::StrCat(method, " ", request.ShortDebugString());
     while (call.back() == ' ') call.pop_back();
     calls_.push_back(std::move(call));
+    called_.notify_all();
     return failure_;
   }
   template <class Request>
   grpc::Status Change(const char* method, const Request& request, v1::ChangeResponse* response) {
     if (grpc::Status status = Note(method, request); !status.ok()) return status;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     *response = change_;
     return grpc::Status::OK;
   }
@@ -107,7 +108,7 @@ class FakeAdmin final : public v1::Admin::Service {
   grpc::Status Apply(Context*, const v1::ApplyRequest* request,
                      v1::ApplyResponse* response) override {
     if (grpc::Status status = Note("Apply", *request); !status.ok()) return status;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     *response = apply_;
     return grpc::Status::OK;
   }
@@ -141,7 +142,7 @@ class FakeAdmin final : public v1::Admin::Service {
   grpc::Status GetCluster(Context*, const v1::ClusterRequest* request,
                           v1::ClusterView* response) override {
     if (grpc::Status status = Note("GetCluster", *request); !status.ok()) return status;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     if (!views_.empty()) *response = views_.back();
     return grpc::Status::OK;
   }
@@ -150,28 +151,28 @@ class FakeAdmin final : public v1::Admin::Service {
     if (grpc::Status status = Note("WatchCluster", *request); !status.ok()) return status;
     std::vector<v1::ClusterView> views;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       views = views_;
     }
     for (const v1::ClusterView& view : views) writer->Write(view);
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock lock(mutex_);
     while (!stopping_ && !context->IsCancelled()) {
       // Cancellation has no callback in the synchronous API.
-      mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Milliseconds(10));
+      stopped_.wait_for(lock, std::chrono::milliseconds(10), [this] { return stopping_; });
     }
     return grpc::Status::OK;
   }
   grpc::Status Events(Context*, const v1::EventsRequest* request,
                       grpc::ServerWriter<v1::Event>* writer) override {
     if (grpc::Status status = Note("Events", *request); !status.ok()) return status;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     for (const v1::Event& event : events_) writer->Write(event);
     return grpc::Status::OK;
   }
   grpc::Status Logs(Context*, const v1::LogsRequest* request,
                     grpc::ServerWriter<v1::LogEntry>* writer) override {
     if (grpc::Status status = Note("Logs", *request); !status.ok()) return status;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     for (const v1::LogEntry& entry : logs_) writer->Write(entry);
     return grpc::Status::OK;
   }
@@ -189,15 +190,17 @@ class FakeAdmin final : public v1::Admin::Service {
 
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
-  absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
-  v1::ApplyResponse apply_ ABSL_GUARDED_BY(mutex_);
-  v1::ChangeResponse change_ ABSL_GUARDED_BY(mutex_);
-  std::vector<v1::ClusterView> views_ ABSL_GUARDED_BY(mutex_);
-  std::vector<v1::Event> events_ ABSL_GUARDED_BY(mutex_);
-  std::vector<v1::LogEntry> logs_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // guards what follows; std: see ctl/client.cc
+  std::condition_variable called_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  grpc::Status failure_;
+  v1::ApplyResponse apply_;
+  v1::ChangeResponse change_;
+  std::vector<v1::ClusterView> views_;
+  std::vector<v1::Event> events_;
+  std::vector<v1::LogEntry> logs_;
+  std::vector<std::string> calls_;
 };
 
 }  // namespace pando::ctl

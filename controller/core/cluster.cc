@@ -122,6 +122,11 @@ void Cluster::ProxyNacked(const ProxyId& proxy, const std::string& reason, Insta
   core_->Finish(now, effects);
 }
 
+void Cluster::ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects) {
+  core_->ProxyNackOver(proxy);
+  core_->Finish(now, effects);
+}
+
 void Cluster::ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment,
                             uint64_t in_flight, bool draining, Instant now, Effects& effects) {
   core_->ProxyInFlight(proxy, assignment, in_flight, draining);

@@ -260,6 +260,8 @@ class Cluster {
   void ProxyAcked(const ProxyId& proxy, const AppId& app, uint64_t generation, Instant now,
                   Effects& effects);
   void ProxyNacked(const ProxyId& proxy, const std::string& reason, Instant now, Effects& effects);
+  // It runs all it is sent again: what it had refused was replaced or removed.
+  void ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects);
   // From load reports: requests in flight from this proxy to an endpoint. `draining`: the proxy's
   // own table has the endpoint draining, so no new request can be added to them.
   void ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment, uint64_t in_flight,

@@ -99,6 +99,7 @@ class Cluster::Core {
   void ProxyDisconnected(const ProxyId& id, Instant now);
   void ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation, Instant now);
   void ProxyNacked(const ProxyId& id, const std::string& reason);
+  void ProxyNackOver(const ProxyId& id);
   void ProxyInFlight(const ProxyId& id, const AssignmentId& assignment, uint64_t in_flight,
                      bool draining);
 

@@ -15,6 +15,7 @@ void Cluster::Core::ProxyConnected(const ProxyId& id, const ProxyCapabilities& c
   // It may be another process by now, even one with an older table from its disk: it counts by what
   // it acknowledges and reports from here on.
   proxy.acked.clear();
+  proxy.nack.clear();  // what it still refuses it will refuse again
   proxy.session += 1;
   deadlines_.Clear({DeadlineKey::kProxy, id.value});
   MarkAllDirty();
@@ -42,7 +43,6 @@ void Cluster::Core::ProxyAcked(const ProxyId& id, const AppId& app, uint64_t gen
   if (found == proxies_.end() || entry == nullptr || generation > entry->table.generation) return;
   ProxyEntry& proxy = found->second;
   proxy.last_ack = now;
-  proxy.nack.clear();
   uint64_t& acked = proxy.acked[app];
   if (generation <= acked) return;
   acked = generation;
@@ -54,6 +54,13 @@ void Cluster::Core::ProxyNacked(const ProxyId& id, const std::string& reason) {
   if (found == proxies_.end()) return;
   found->second.nack = reason;
   AddEvent("proxy-nack", {}, "", {}, id.value + ": " + reason);
+}
+
+void Cluster::Core::ProxyNackOver(const ProxyId& id) {
+  const auto found = proxies_.find(id);
+  if (found == proxies_.end() || found->second.nack.empty()) return;
+  found->second.nack.clear();
+  AddEvent("proxy-nack-over", {}, "", {}, id.value);
 }
 
 void Cluster::Core::ProxyInFlight(const ProxyId& id, const AssignmentId& assignment,

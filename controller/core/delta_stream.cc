@@ -1,5 +1,7 @@
 #include "controller/core/delta_stream.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace pando::controller {
@@ -82,6 +84,12 @@ DeltaProgress DeltaStream::OnRequest(const DeltaRequest& request) {
   }
   Subscribe(request, of_type);
   Unsubscribe(request, of_type);
+  if (progress.nack) {
+    nack_stands_ = true;
+  } else if (nack_stands_ && !AnyRefused() && !of_type.InFlight()) {  // what flies may be refused
+    nack_stands_ = false;
+    progress.nack_over = true;
+  }
   return progress;
 }
 
@@ -328,6 +336,11 @@ bool DeltaStream::RunsOlderThanRefused(ResourceType type) const {
     if (body != nullptr && body->version == version && of_type.has.contains(name)) return true;
   }
   return false;
+}
+
+bool DeltaStream::AnyRefused() const {
+  return std::any_of(types_.begin(), types_.end(),
+                     [](const TypeState& of_type) { return !of_type.refused.empty(); });
 }
 
 bool DeltaStream::Settled(ResourceType type) const {

@@ -80,6 +80,7 @@ struct DeltaProgress {
   // Endpoint resources the client now runs: name -> generation (kEndpoints only).
   std::vector<std::pair<std::string, uint64_t>> acked_endpoints;
   std::optional<std::string> nack;  // "<type>: <client's message>"
+  bool nack_over = false;  // all it had refused is by now replaced by what it accepts, or removed
 };
 
 // `resources` is read at every call and outlives the stream. Not thread-safe: owner loop.
@@ -138,6 +139,7 @@ class DeltaStream {
   std::set<std::string> GoneNames(ResourceType type) const;
   bool FirstEndpointsUnsettled() const;
   bool RunsOlderThanRefused(ResourceType type) const;
+  bool AnyRefused() const;
   bool Settled(ResourceType type) const;
   bool MayUpdate(ResourceType type) const;
   bool MayRemove(ResourceType type) const;
@@ -147,6 +149,7 @@ class DeltaStream {
   size_t max_response_bytes_;
   uint64_t next_nonce_ = 1;
   std::array<TypeState, 4> types_;
+  bool nack_stands_ = false;  // told by a progress, and not taken back by another yet
   // Clusters sent on this stream whose endpoints were not sent since: Envoy keeps a changed
   // cluster warming until its endpoints come, changed or not.
   std::set<std::string> warming_;

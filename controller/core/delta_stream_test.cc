@@ -274,6 +274,30 @@ TEST_F(DeltaStreamTest, TakingARefusedVersionBackIsTold) {
   EXPECT_THAT(Take(), IsEmpty());
 }
 
+TEST_F(DeltaStreamTest, ARefusalIsOverOnceNothingRefusedIsLeft) {
+  Put(kListener, "l", "1");
+  Put(kCluster, "a", "1");
+  Ask(kListener, {});
+  Ask(kCluster, {});
+  Drain();
+  Put(kListener, "l", "2");
+  Take();
+  EXPECT_FALSE(Ack(kListener, "address in use").nack_over);
+  Put(kCluster, "a", "2");  // other news do not end it
+  Take();
+  EXPECT_FALSE(Ack(kCluster).nack_over);
+  Put(kListener, "l", "1");
+  Take();
+  EXPECT_TRUE(Ack(kListener).nack_over);
+  Put(kListener, "new", "1");
+  Take();
+  EXPECT_FALSE(Ack(kListener, "address in use").nack_over);
+  set_.Remove(kListener, "new");
+  Take();
+  EXPECT_FALSE(Ask(kListener, {"l"}).nack_over);  // the removal is under way
+  EXPECT_TRUE(Ack(kListener).nack_over);
+}
+
 TEST_F(DeltaStreamTest, AcksReportTheGenerationThatWasSent) {
   Put(kEndpoints, "a", "1", 5);
   Ask(kEndpoints, {"a"});

@@ -95,6 +95,14 @@ class TestAgent final : public StreamTestClient<v1::AgentMessage, v1::Controller
     return ids.size() == count ? ids : std::set<std::string>{};
   }
 
+  v1::Welcome Welcome() {
+    return Get([this] { return welcome_.value_or(v1::Welcome()); });
+  }
+  v1::Orders Orders() {
+    return Get([this] { return orders_.value_or(v1::Orders()); });
+  }
+
+  // With the lock held only.
   std::optional<v1::Welcome> welcome_;
   std::optional<v1::Orders> orders_;
   std::string rejected_;
@@ -163,6 +171,17 @@ class TestProxy final
     return states;
   }
 
+  std::map<ResourceType, Versions> Running() {
+    return Get([this] { return versions_; });
+  }
+  endpoint::ClusterLoadAssignment Table(const std::string& app) {
+    return Get([&] { return tables_[app]; });
+  }
+  int Responses() {
+    return Get([this] { return responses_; });
+  }
+
+  // With the lock held only.
   std::map<ResourceType, Versions> versions_;
   std::map<std::string, endpoint::ClusterLoadAssignment> tables_;
   int responses_ = 0;
@@ -364,11 +383,12 @@ TEST_F(ControllerServiceTest, ApplyPutsInstancesIntoRotation) {
   TestProxy proxy(channel_, "edge-1");
   RunHello(agent, proxy);
   ASSERT_TRUE(agent.WaitFor([&] { return agent.welcome_.has_value(); }));
-  EXPECT_EQ(agent.welcome_->heartbeat_interval_ms(), 1'000u);
-  ASSERT_EQ(agent.orders_->revisions_size(), 1);
-  EXPECT_THAT(agent.orders_->revisions(0).spec().command(), ElementsAre("node", "server.js"));
-  EXPECT_EQ(agent.orders_->revisions(0).spec().dir(), "/srv/hello");
-  EXPECT_EQ(agent.orders_->term(), agent.welcome_->term());
+  EXPECT_EQ(agent.Welcome().heartbeat_interval_ms(), 1'000u);
+  const v1::Orders orders = agent.Orders();
+  ASSERT_EQ(orders.revisions_size(), 1);
+  EXPECT_THAT(orders.revisions(0).spec().command(), ElementsAre("node", "server.js"));
+  EXPECT_EQ(orders.revisions(0).spec().dir(), "/srv/hello");
+  EXPECT_EQ(orders.term(), agent.Welcome().term());
 
   const v1::ClusterView view = View();
   ASSERT_EQ(view.apps_size(), 1);
@@ -391,8 +411,8 @@ TEST_F(ControllerServiceTest, NothingChangesOverARestart) {
     TestAgent agent(channel_, "node-1");
     TestProxy proxy(channel_, "edge-1");
     ids = RunHello(agent, proxy);
-    term = agent.welcome_->term();
-    versions = proxy.versions_;
+    term = agent.Welcome().term();
+    versions = proxy.Running();
     StopController();
     EXPECT_EQ(agent.WaitForEnd().error_code(), grpc::StatusCode::UNAVAILABLE);
     EXPECT_EQ(proxy.WaitForEnd().error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -406,10 +426,10 @@ TEST_F(ControllerServiceTest, NothingChangesOverARestart) {
   }
   agent.SayHello();
   EXPECT_EQ(agent.WaitForOrders(2), ids);
-  EXPECT_GT(agent.orders_->term(), term);
+  EXPECT_GT(agent.Orders().term(), term);
   ASSERT_TRUE(WatchUntil(Settled));
   EXPECT_EQ(View().apps(0).available(), 2u);
-  EXPECT_EQ(proxy.responses_, 0) << "a proxy that has everything is sent nothing";
+  EXPECT_EQ(proxy.Responses(), 0) << "a proxy that has everything is sent nothing";
 }
 
 TEST_F(ControllerServiceTest, ScaleDownDrainsThenStops) {
@@ -417,15 +437,17 @@ TEST_F(ControllerServiceTest, ScaleDownDrainsThenStops) {
   TestProxy proxy(channel_, "edge-1");
   TestLoadReporter reporter(channel_, "edge-1");
   ASSERT_TRUE(reporter.WaitFor([&] { return reporter.settings_.has_value(); }));
-  EXPECT_TRUE(reporter.settings_->report_endpoint_granularity());
-  EXPECT_TRUE(reporter.settings_->send_all_clusters());
+  const auto settings = reporter.Get([&] { return *reporter.settings_; });
+  EXPECT_TRUE(settings.report_endpoint_granularity());
+  EXPECT_TRUE(settings.send_all_clusters());
   const std::set<std::string> ids = RunHello(agent, proxy);
 
   ASSERT_TRUE(Scale("", 1).ok());
   ASSERT_THAT(proxy.WaitForEndpoints("hello", {core::HEALTHY, core::DRAINING}),
               UnorderedElementsAre(core::HEALTHY, core::DRAINING));
   std::string draining;
-  for (const auto& each : proxy.tables_["hello"].endpoints(0).lb_endpoints()) {
+  const endpoint::ClusterLoadAssignment table = proxy.Table("hello");
+  for (const auto& each : table.endpoints(0).lb_endpoints()) {
     if (each.health_status() != core::DRAINING) continue;
     draining =
         each.metadata().filter_metadata().at("pando").fields().at("assignment").string_value();
@@ -532,7 +554,8 @@ TEST_F(ControllerServiceTest, ANewerStreamReplacesTheOlderOne) {
   TestProxy proxy(channel_, "edge-1");
   RunHello(agent, proxy);
   TestAgent agent_again(channel_, "node-1");
-  for (const auto& assignment : agent.orders_->assignments()) {
+  const v1::Orders orders = agent.Orders();
+  for (const auto& assignment : orders.assignments()) {
     *agent_again.hello().add_instances() =
         TestAgent::Status(assignment.id(), v1::InstanceStatus::READY);
   }
@@ -540,7 +563,7 @@ TEST_F(ControllerServiceTest, ANewerStreamReplacesTheOlderOne) {
   EXPECT_EQ(agent_again.WaitForOrders(2).size(), 2u);
   EXPECT_EQ(agent.WaitForEnd().error_code(), grpc::StatusCode::ABORTED);
   TestProxy proxy_again(channel_, "edge-1");
-  proxy_again.SubscribeAll(proxy.versions_);
+  proxy_again.SubscribeAll(proxy.Running());
   EXPECT_EQ(proxy.WaitForEnd().error_code(), grpc::StatusCode::ABORTED);
   ASSERT_TRUE(WatchUntil(Settled));
   const v1::ClusterView view = View();

@@ -59,6 +59,12 @@ class StreamTestClient {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, kTestDeadline, condition);
   }
+  // What `read` returns, a copy of something OnMessage changes; called with the lock held.
+  template <class Read>
+  auto Get(const Read& read) {
+    const std::lock_guard lock(mutex_);
+    return read();
+  }
   // The status the stream ended with.
   grpc::Status WaitForEnd() {
     if (!WaitFor([this] { return ended_; })) return {grpc::StatusCode::DEADLINE_EXCEEDED, "open"};

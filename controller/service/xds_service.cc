@@ -99,12 +99,13 @@ class XdsService::DeltaSession final
 
   void Report(const DeltaProgress& progress) {
     if (progress.nack) service_.nacks_total_.Increment();
-    if (!progress.nack && progress.acked_endpoints.empty()) return;
+    if (!progress.nack && !progress.nack_over && progress.acked_endpoints.empty()) return;
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
       for (const auto& [app, generation] : progress.acked_endpoints) {
         cluster.ProxyAcked(proxy_, {app}, generation, now, effects);
       }
       if (progress.nack) cluster.ProxyNacked(proxy_, *progress.nack, now, effects);
+      if (progress.nack_over) cluster.ProxyNackOver(proxy_, now, effects);
     });
   }
 
