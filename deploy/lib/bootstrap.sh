@@ -42,6 +42,9 @@ pando_run_packages() {
 
 pando_test_packages() { echo git iproute2 python3 python3-yaml clang-format-14 shellcheck; }
 
+# Benchmarks only: the peers a figure is compared with, and what makes load and counts.
+pando_bench_packages() { echo nginx haproxy wrk openssl python3 util-linux linux-perf; }
+
 pando_lint_packages() { echo clang-14 clang-tidy-14; }
 
 # install_packages NAME...: installs those that are missing; asks for nothing.
@@ -74,6 +77,24 @@ install_packages() {
       "Check the network and /etc/apt/sources.list, or install them by hand and start again."
   fi
   rm -f "$log"
+}
+
+# The same for packages with a system service, which must not start: it would take a port, and answer
+# in place of what is measured.
+install_packages_without_services() {
+  local policy=/usr/sbin/policy-rc.d as_root=()
+  if [[ -e $policy ]]; then
+    install_packages "$@"
+    return
+  fi
+  if ((EUID != 0)); then as_root=(sudo); fi
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  # In a subshell: die must not leave the policy behind.
+  local result=0
+  (install_packages "$@") || result=$?
+  "${as_root[@]}" rm -f "$policy"
+  ((result == 0)) || exit "$result"
 }
 
 # --- Build ------------------------------------------------------------------------------------
