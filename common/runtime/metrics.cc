@@ -2,15 +2,17 @@
 
 #include <prometheus/gauge.h>
 #include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -89,7 +91,123 @@ double StartTimeSeconds() {
   return boot_seconds + start_ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+// ---- the text format ----
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+void AppendNumber(double value, std::string& out) {
+  if (std::isnan(value)) {
+    out += "Nan";
+  } else if (std::isinf(value)) {
+    out += value < 0 ? "-Inf" : "+Inf";
+  } else {
+    char digits[32];
+    const bool whole = std::abs(value) < 1e15 && value == std::trunc(value);
+    const auto end =
+        whole ? std::to_chars(digits, digits + sizeof(digits), static_cast<int64_t>(value))
+              : std::to_chars(digits, digits + sizeof(digits), value);
+    out.append(digits, end.ptr);
+  }
+}
+
+void AppendEscaped(std::string_view text, bool quote, std::string& out) {
+  for (const char c : text) {
+    if (c == '\\') {
+      out += "\\\\";
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '"' && quote) {
+      out += "\\\"";
+    } else {
+      out += c;
+    }
+  }
+}
+
+// `suffix` is "_sum", "_bucket", ...; `extra` is one more label.
+void AppendSample(std::string_view name, std::string_view suffix, const Labels& labels,
+                  std::string_view extra, double extra_value, double value, std::string& out) {
+  out.append(name).append(suffix);
+  char before = '{';
+  for (const auto& label : labels) {
+    out += std::exchange(before, ',');
+    out.append(label.name).append("=\"");
+    AppendEscaped(label.value, true, out);
+    out += '"';
+  }
+  if (!extra.empty()) {
+    out += std::exchange(before, ',');
+    out.append(extra).append("=\"");
+    AppendNumber(extra_value, out);
+    out += '"';
+  }
+  if (before == ',') out += '}';
+  out += ' ';
+  AppendNumber(value, out);
+  out += '\n';
+}
+
+void AppendMetric(const prometheus::MetricFamily& family, const prometheus::ClientMetric& metric,
+                  std::string& out) {
+  const auto sample = [&](std::string_view suffix, double value, std::string_view extra = {},
+                          double extra_value = 0) {
+    AppendSample(family.name, suffix, metric.label, extra, extra_value, value, out);
+  };
+  switch (family.type) {
+    case prometheus::MetricType::Counter:
+      return sample("", metric.counter.value);
+    case prometheus::MetricType::Gauge:
+      return sample("", metric.gauge.value);
+    case prometheus::MetricType::Summary:
+      for (const auto& quantile : metric.summary.quantile) {
+        sample("", quantile.value, "quantile", quantile.quantile);
+      }
+      sample("_sum", metric.summary.sample_sum);
+      return sample("_count", static_cast<double>(metric.summary.sample_count));
+    case prometheus::MetricType::Histogram: {
+      bool has_all = false;
+      for (const auto& bucket : metric.histogram.bucket) {
+        has_all = std::isinf(bucket.upper_bound);
+        sample("_bucket", static_cast<double>(bucket.cumulative_count), "le", bucket.upper_bound);
+      }
+      const auto count = static_cast<double>(metric.histogram.sample_count);
+      if (!has_all) sample("_bucket", count, "le", HUGE_VAL);
+      sample("_sum", metric.histogram.sample_sum);
+      return sample("_count", count);
+    }
+    default:
+      return sample("", metric.untyped.value);
+  }
+}
+
+constexpr std::string_view TypeName(prometheus::MetricType type) {
+  switch (type) {
+    case prometheus::MetricType::Counter:
+      return "counter";
+    case prometheus::MetricType::Gauge:
+      return "gauge";
+    case prometheus::MetricType::Summary:
+      return "summary";
+    case prometheus::MetricType::Histogram:
+      return "histogram";
+    default:
+      return "untyped";
+  }
+}
+
 }  // namespace
+
+std::string SerializeMetrics(const std::vector<prometheus::MetricFamily>& families) {
+  std::string out;
+  for (const prometheus::MetricFamily& family : families) {
+    out.append("# HELP ").append(family.name).append(" ");
+    AppendEscaped(family.help, false, out);
+    out.append("\n# TYPE ").append(family.name).append(" ").append(TypeName(family.type));
+    out += '\n';
+    for (const auto& metric : family.metric) AppendMetric(family, metric, out);
+  }
+  return out;
+}
 
 Metrics::Metrics(const std::string& program) : registry_(std::make_shared<prometheus::Registry>()) {
   prometheus::BuildGauge()
@@ -130,7 +248,7 @@ std::string Metrics::Serialize() const {
       Single(MetricType::Gauge, "process_max_fds", "Limit of open file descriptors", MaxFds()));
   families.push_back(Single(MetricType::Gauge, "process_start_time_seconds",
                             "Start of the process since the Unix epoch", StartTimeSeconds()));
-  return prometheus::TextSerializer().Serialize(families);
+  return SerializeMetrics(families);
 }
 
 }  // namespace pando

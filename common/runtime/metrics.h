@@ -13,6 +13,10 @@
 
 namespace pando {
 
+// Prometheus text format 0.0.4. prometheus-cpp's own serializer writes numbers through streams,
+// which takes most of the time of a scrape with many series.
+std::string SerializeMetrics(const std::vector<prometheus::MetricFamily>& families);
+
 class Metrics {
  public:
   // `program` becomes the label of pando_build_info.
@@ -21,8 +25,8 @@ class Metrics {
   prometheus::Registry& registry() { return *registry_; }
   void AddCollectable(std::weak_ptr<prometheus::Collectable> collectable);
 
-  // Prometheus text format 0.0.4 of all registered metrics, process metrics (rss, cpu, fds, start
-  // time) read at the call. Thread-safe.
+  // All registered metrics, and process metrics (rss, cpu, fds, start time) read at the call.
+  // Thread-safe.
   std::string Serialize() const;
 
  private:

@@ -20,6 +20,22 @@ Registry& AllFakes() {
 
 }  // namespace
 
+FakeDataPlane::FakeDataPlane() {
+  InstanceStats instance;
+  instance.instance = "web.1";
+  instance.responses_by_class[2] = 2;
+  instance.response_bytes_total = 400;
+  ClusterStats stats;
+  stats.cluster = "web";
+  stats.requests_total = 3;
+  stats.responses_by_class[2] = 2;
+  stats.responses_by_class[5] = 1;
+  stats.timing.total.buckets.resize(LatencyBounds().size() + 1);
+  for (const size_t bucket : {5, 8, 11}) stats.timing.total.buckets[bucket] = 1;  // 0.01, 0.1, 1
+  stats.instances.push_back(std::move(instance));
+  stats_.clusters.push_back(std::move(stats));
+}
+
 FakeDataPlane& FakeDataPlane::Of(const DataPlane& data_plane) {
   Registry& all = AllFakes();
   const std::lock_guard lock(all.mutex);
@@ -54,6 +70,11 @@ void FakeDataPlane::SetTaken(const std::string& address, bool taken) {
   }
 }
 
+void FakeDataPlane::SetStats(DataPlaneStats stats) {
+  const std::lock_guard lock(mutex_);
+  stats_ = std::move(stats);
+}
+
 void FakeDataPlane::FireDrained() {
   std::function<void()> on_drained;
   {
@@ -81,11 +102,6 @@ size_t FakeDataPlane::prepare_calls() const {
 // ---- the interface of proxy/net/data_plane.h ----
 
 class DataPlane::Workers {};
-
-const std::vector<double>& LatencyBounds() {
-  static const std::vector<double> bounds = {0.01, 0.1, 1};
-  return bounds;
-}
 
 DataPlane::DataPlane(DataPlaneConfig /*config*/) {
   Registry& all = AllFakes();
@@ -136,15 +152,9 @@ void DataPlane::OnDrained(std::function<void()> callback) {
 void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
 
 DataPlaneStats DataPlane::Stats() const {
-  ClusterStats stats;
-  stats.cluster = "web";
-  stats.requests_total = 3;
-  stats.responses_by_class[2] = 2;
-  stats.responses_by_class[5] = 1;
-  stats.latency_buckets = {1, 1, 1, 0};
-  DataPlaneStats all;
-  all.clusters.push_back(stats);
-  return all;
+  FakeDataPlane& fake = FakeDataPlane::Of(*this);
+  const std::lock_guard lock(fake.mutex_);
+  return fake.stats_;
 }
 
 }  // namespace pando::proxy

@@ -16,6 +16,7 @@ namespace pando::proxy {
 
 class FakeDataPlane {
  public:
+  FakeDataPlane();
   static FakeDataPlane& Of(const DataPlane& data_plane);
 
   // By default a table is switched to at once; held, when FinishSwitch is called.
@@ -24,6 +25,8 @@ class FakeDataPlane {
   bool SwitchPending() const;
   void SetTaken(const std::string& address, bool taken);  // "127.0.0.1:80"
   void FireDrained();
+  // By default: three requests of cluster "web", two of them answered by web.1.
+  void SetStats(DataPlaneStats stats);
 
   std::shared_ptr<const ProxyTable> table() const;  // the newest one set
   size_t tables_set() const;
@@ -37,6 +40,7 @@ class FakeDataPlane {
   std::set<std::string> taken_;
   std::vector<std::shared_ptr<const ProxyTable>> tables_;
   size_t prepare_calls_ = 0;
+  DataPlaneStats stats_;
   std::function<void()> on_drained_;
 };
 

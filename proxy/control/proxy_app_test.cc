@@ -82,6 +82,9 @@ TEST_F(ProxyAppTest, ServesByTheLastTableAndShowsIt) {
         R"(pando_proxy_requests_total{app="web",code="5xx"} 1)",
         R"(pando_proxy_request_seconds_bucket{app="web",le="0.1"} 2)",
         R"(pando_proxy_request_seconds_bucket{app="web",le="+Inf"} 3)",
+        R"(pando_proxy_instance_requests_total{app="web",instance="web.1",code="2xx"} 2)",
+        R"(pando_proxy_instance_response_bytes_total{app="web",instance="web.1"} 400)",
+        R"(pando_proxy_instance_info{app="web",instance="web.1",revision="7",draining="true"} 1)",
         R"(pando_proxy_in_flight{app="web",instance="web.1"} 0)", "pando_proxy_table_version 1",
         "pando_proxy_controller_connected 0", "pando_proxy_nacks_total 0"}) {
     EXPECT_THAT(metrics, HasSubstr(std::string(line) + "\n"));

@@ -53,6 +53,7 @@ json::value ToJson(const Cluster& cluster) {
                                      {"weight", endpoint.weight},
                                      {"instance", endpoint.instance},
                                      {"assignment", endpoint.assignment},
+                                     {"revision", endpoint.revision},
                                      {"in_flight", endpoint.counters->in_flight.load()}});
   }
   return json::object{{"name", cluster.name},
@@ -114,21 +115,66 @@ AdminResponse TablePage(const ProxyParts& parts) {
                {"routes", std::move(routes)}});
 }
 
-json::object ToJson(const ClusterStats& stats) {
-  json::object by_class;
+json::object ByClass(const uint64_t (&counts)[6]) {
   constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-  for (size_t i = 0; i < std::size(kClasses); ++i) {
-    by_class[kClasses[i]] = stats.responses_by_class[i];
-  }
+  json::object by_class;
+  for (size_t i = 0; i < std::size(kClasses); ++i) by_class[kClasses[i]] = counts[i];
+  return by_class;
+}
+
+// Quantiles are upper bounds of the buckets they fall in.
+json::object ToJson(const HistogramStats& histogram) {
+  const uint64_t count = histogram.count();
+  const double mean = count == 0 ? 0 : histogram.sum_seconds / static_cast<double>(count);
+  return {{"count", count},
+          {"mean_seconds", mean},
+          {"p50_seconds", histogram.Quantile(0.5)},
+          {"p90_seconds", histogram.Quantile(0.9)},
+          {"p99_seconds", histogram.Quantile(0.99)}};
+}
+
+json::object ToJson(const TimingStats& timing) {
+  return {{"connect", ToJson(timing.connect)},
+          {"first_byte", ToJson(timing.first_byte)},
+          {"total", ToJson(timing.total)}};
+}
+
+json::object ToJson(const QueueStats& queue) {
+  return {{"waiting", queue.waiting},
+          {"queued_total", queue.queued_total},
+          {"full_total", queue.full_total},
+          {"timeouts_total", queue.timeouts_total},
+          {"abandoned_total", queue.abandoned_total},
+          {"wait", ToJson(queue.wait)}};
+}
+
+json::object ToJson(const InstanceStats& stats) {
+  return {{"instance", stats.instance},
+          {"responses", ByClass(stats.responses_by_class)},
+          {"failures_total", stats.failures_total},
+          {"ejections_total", stats.ejections_total},
+          {"request_bytes_total", stats.request_bytes_total},
+          {"response_bytes_total", stats.response_bytes_total},
+          {"timing", ToJson(stats.timing)}};
+}
+
+json::object ToJson(const ClusterStats& stats) {
+  json::array instances;
+  for (const InstanceStats& instance : stats.instances) instances.push_back(ToJson(instance));
   return {{"app", stats.cluster},
           {"requests_total", stats.requests_total},
-          {"responses", std::move(by_class)},
+          {"responses", ByClass(stats.responses_by_class)},
           {"retries_total", stats.retries_total},
           {"no_endpoint_total", stats.no_endpoint_total},
           {"upstream_failures_total", stats.upstream_failures_total},
           {"connects_total", stats.connects_total},
           {"connect_failures_total", stats.connect_failures_total},
-          {"latency_sum_seconds", stats.latency_sum_seconds}};
+          {"ejections_total", stats.ejections_total},
+          {"request_bytes_total", stats.request_bytes_total},
+          {"response_bytes_total", stats.response_bytes_total},
+          {"queue", ToJson(stats.queue)},
+          {"timing", ToJson(stats.timing)},
+          {"instances", std::move(instances)}};
 }
 
 AdminResponse StatsPage(const ProxyParts& parts) {

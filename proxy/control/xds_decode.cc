@@ -1,6 +1,7 @@
 // Clusters and endpoints; listeners and routes are in xds_decode_routing.cc.
 #include "proxy/control/xds_decode.h"
 
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -52,6 +53,21 @@ absl::StatusOr<std::string> MetadataText(const std::string& field,
   return found->second.string_value();
 }
 
+// A whole number, as text; numbers in a Struct are doubles.
+absl::StatusOr<std::string> MetadataWhole(const std::string& field,
+                                          const google::protobuf::Struct& values, const char* key) {
+  constexpr double kMax = 9'007'199'254'740'992;  // from here on doubles skip whole numbers
+  const auto found = values.fields().find(key);
+  if (found == values.fields().end()) return std::string();
+  const double number = found->second.number_value();
+  if (found->second.kind_case() != google::protobuf::Value::kNumberValue || !(number >= 0) ||
+      number >= kMax || number != std::floor(number)) {
+    return Refuse(absl::StrCat(field, ".metadata.filter_metadata[pando].", key),
+                  "is not a whole number");
+  }
+  return absl::StrCat(static_cast<uint64_t>(number));
+}
+
 absl::StatusOr<Endpoint> ToEndpoint(const std::string& field, const endpoint::LbEndpoint& from) {
   if (!from.has_endpoint()) return NotSet(Sub(field, "endpoint"));
   PANDO_ASSIGN_OR_RETURN(SocketEndpoint socket, ToSocketEndpoint(Sub(field, "endpoint.address"),
@@ -69,6 +85,7 @@ absl::StatusOr<Endpoint> ToEndpoint(const std::string& field, const endpoint::Lb
   if (const auto pando = metadata.find("pando"); pando != metadata.end()) {
     PANDO_ASSIGN_OR_RETURN(result.instance, MetadataText(field, pando->second, "instance"));
     PANDO_ASSIGN_OR_RETURN(result.assignment, MetadataText(field, pando->second, "assignment"));
+    PANDO_ASSIGN_OR_RETURN(result.revision, MetadataWhole(field, pando->second, "revision"));
   }
   return result;
 }

@@ -4,6 +4,11 @@
 
 namespace pando::proxy {
 
+std::string InstanceName(const Endpoint& endpoint) {
+  if (!endpoint.instance.empty()) return endpoint.instance;
+  return absl::StrCat(endpoint.address, ":", endpoint.port);
+}
+
 std::shared_ptr<EndpointCounters> EndpointRegistry::Get(const std::string& cluster,
                                                         const std::string& address, uint16_t port) {
   std::weak_ptr<EndpointCounters>& entry =

@@ -34,8 +34,12 @@ struct Endpoint {
   uint32_t weight = 1;
   std::string instance;    // "web.3", from the endpoint's pando metadata; empty when absent
   std::string assignment;  // id of the assignment, likewise
+  std::string revision;    // "7", likewise
   std::shared_ptr<EndpointCounters> counters;  // never null in a finished table
 };
+
+// "web.3"; where the control plane names no instances, the address tells them apart.
+std::string InstanceName(const Endpoint& endpoint);
 
 enum class LbPolicy { kLeastRequest, kRoundRobin, kRandom };
 

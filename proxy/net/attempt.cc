@@ -50,6 +50,7 @@ void Exchange::StartAttempt() {
   worker_.pool().AddUser(*host_);
   host_->counters->in_flight.fetch_add(1, std::memory_order_relaxed);
   ++attempts_;
+  attempt_started_ = worker_.poller().now();
   tried_.push_back(host_->counters.get());
 
   if (!fresh_only_) upstream_ = worker_.pool().Take(*host_, *this);
@@ -81,6 +82,7 @@ bool Exchange::FinishConnect() {
   if (!connected.has_value() && !upstream_->timed_out()) return false;
   if (connected.value_or(false)) {
     counters_->connects.Add();
+    host_->stats->timing.connect.Record(worker_.poller().now() - attempt_started_);
     SendFromStart();
     return true;
   }
@@ -95,7 +97,7 @@ void Exchange::SendFromStart() {
   scanner_.Reset();
   partial_.Clear();
   upstream_broken_ = false;
-  last_progress_ = worker_.poller().now();
+  last_progress_ = attempt_started_ = worker_.poller().now();
   Stream& upstream = upstream_->stream;
   const uint64_t sent_before = upstream.sent_bytes();
   if (!upstream.Send(head_, replay_)) {
@@ -115,6 +117,8 @@ void Exchange::SendFromStart() {
 
 void Exchange::AttemptFailed(AttemptFailure failure, int status) {
   const bool reused = upstream_ != nullptr && upstream_->reused();
+  host_->stats->failures.Add();
+  served_by_ = nullptr;
   ReleaseUpstream(false);
   LeaveEndpoint();
   const RetryQuestion question{failure, idempotent_, replayable_, attempts_};
@@ -147,6 +151,7 @@ void Exchange::Blame() {
 void Exchange::ReleaseUpstream(bool reusable) {
   if (upstream_ == nullptr) return;
   UpstreamConnection& connection = *std::exchange(upstream_, nullptr);
+  connection.CountBytes();
   if (reusable) {
     worker_.pool().Release(connection, app_limit_);
   } else {

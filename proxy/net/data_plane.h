@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "proxy/core/traffic_stats.h"
 #include "proxy/core/upstream_table.h"
 
 namespace pando::proxy {
@@ -25,31 +26,6 @@ struct DataPlaneConfig {
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
   Millis stream_idle_timeout{300'000};         // no byte either way during a message
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
-};
-
-// Read at scrape time; every figure is the sum over the workers' own counters.
-struct ClusterStats {
-  std::string cluster;
-  uint64_t requests_total = 0;          // answered, by class below
-  uint64_t responses_by_class[6] = {};  // [2] = 2xx, ...; [0] = closed before a response
-  uint64_t retries_total = 0;
-  uint64_t no_endpoint_total = 0;        // 503: no instance was ready
-  uint64_t upstream_failures_total = 0;  // 502 and 504 given to clients
-  uint64_t connects_total = 0;
-  uint64_t connect_failures_total = 0;
-  // Seconds from the request's head being read to the response's end; bucket bounds below.
-  std::vector<uint64_t> latency_buckets;  // not cumulative; size = LatencyBounds().size() + 1
-  double latency_sum_seconds = 0;
-};
-const std::vector<double>& LatencyBounds();
-
-struct DataPlaneStats {
-  std::vector<ClusterStats> clusters;
-  uint64_t connections_accepted_total = 0;
-  uint64_t connections_active = 0;
-  uint64_t bad_requests_total = 0;  // 4xx made by the proxy itself
-  uint64_t unrouted_total = 0;      // 404: no route
-  uint64_t tables_applied_total = 0;
 };
 
 class DataPlane {

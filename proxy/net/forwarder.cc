@@ -40,6 +40,7 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   status_ = 0;
   tried_.clear();
   counters_ = nullptr;
+  served_by_ = nullptr;
 
   request_body_.Start(head.body, head.content_length);
   const size_t used = request_body_.Consume(rest);
@@ -95,13 +96,19 @@ void Exchange::End() {
   if (holds_budget_) worker_.retry_budget().GiveBack();
   holds_budget_ = false;
   if (counters_ != nullptr) {
-    counters_->requests.Add();
-    counters_->responses_by_class[static_cast<size_t>(status_ / 100)].Add();
+    const auto code_class = static_cast<size_t>(status_ / 100);
+    (served_by_ != nullptr ? served_by_->responses_by_class
+                           : counters_->responses_by_class)[code_class]
+        .Add();
     // A tunnel's life says nothing about how fast the app answers.
-    if (status_ != 101) counters_->RecordLatency(worker_.poller().now() - started_);
+    if (status_ != 101) {
+      (served_by_ != nullptr ? served_by_->timing.total : counters_->total)
+          .Record(worker_.poller().now() - started_);
+    }
   }
   cluster_.reset();
   counters_ = nullptr;
+  served_by_ = nullptr;
   partial_.Clear();
   if (head_.capacity() > kMaxKeptCapacity) std::string().swap(head_);
   if (replay_.capacity() > kMaxKeptCapacity) std::string().swap(replay_);
@@ -215,6 +222,7 @@ void Exchange::OnResponseBytes(std::string_view bytes) {
   last_progress_ = worker_.poller().now();
   if (!response_bytes_seen_) {
     response_bytes_seen_ = true;
+    host_->stats->timing.first_byte.Record(last_progress_ - attempt_started_);
     worker_.poller().timers().Cancel(*upstream_);
     std::string().swap(replay_);
     replayable_ = false;
@@ -277,6 +285,7 @@ void Exchange::TakeResponseHeads(std::string_view bytes) {
 
 void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
   host_->suspicion.OnSuccess();
+  served_by_ = host_->stats.get();
   response_body_.Start(head.body, head.content_length);
   upstream_keep_alive_ = head.keep_alive;
   app_limit_.reset();
@@ -352,6 +361,7 @@ void Exchange::FinishResponse(bool leftover) {
 
 void Exchange::StartTunnel(const ResponseHead& head, std::string_view rest) {
   host_->suspicion.OnSuccess();
+  served_by_ = host_->stats.get();
   status_ = 101;
   head_sent_ = true;
   close_client_ = true;

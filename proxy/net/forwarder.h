@@ -23,7 +23,6 @@ namespace pando::proxy {
 
 class H1Session;
 class Worker;
-struct ClusterCounters;
 struct WorkerCluster;
 
 class Exchange {
@@ -100,11 +99,13 @@ class Exchange {
   std::string cluster_name_;
   std::shared_ptr<WorkerCluster> cluster_;  // of the table the current attempt was picked by
   ClusterCounters* counters_ = nullptr;
+  InstanceCounters* served_by_ = nullptr;  // whose response the client is given
   Millis response_timeout_{0};
   UpstreamHost* host_ = nullptr;
   UpstreamConnection* upstream_ = nullptr;
   std::vector<const EndpointCounters*> tried_;
   int attempts_ = 0;
+  Instant attempt_started_{};  // connecting, then sending
   bool holds_budget_ = false;
   bool fresh_only_ = false;
   int failure_status_ = 502;      // what the last attempt would have been answered with

@@ -48,6 +48,7 @@ Stream::Result Stream::Receive(std::span<char> buffer, std::string_view& bytes) 
     const ssize_t n = recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (n > 0) {
       bytes = {buffer.data(), static_cast<size_t>(n)};
+      received_bytes_ += bytes.size();
       // Less than was asked for: drained, and the next byte brings a new event. The end of the
       // stream does not, if it was announced already.
       if (bytes.size() < buffer.size() && !peer_closed_) readable_ = false;

@@ -67,6 +67,7 @@ class Stream {
   bool Flush();
   bool backed_up() const { return !unsent_.empty(); }
   uint64_t sent_bytes() const { return sent_bytes_; }
+  uint64_t received_bytes() const { return received_bytes_; }
 
   void ShutdownWrite();
   void Close() { fd_.reset(); }
@@ -79,6 +80,7 @@ class Stream {
   bool peer_closed_ = false;
   bool failed_ = false;
   uint64_t sent_bytes_ = 0;
+  uint64_t received_bytes_ = 0;
   ByteQueue unsent_;
 };
 

@@ -3,28 +3,104 @@
 #include <algorithm>
 
 namespace pando::proxy {
+namespace {
 
-const std::vector<double>& LatencyBounds() {
-  static const std::vector<double> bounds = {0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
-                                             0.025,   0.05,   0.1,   0.25,   0.5,   1,
-                                             2.5,     5,      10,    30,     60};
-  static_assert(kLatencyBuckets == 18);
-  return bounds;
+void AddTo(HistogramStats& to, const Histogram& from) {
+  to.buckets.resize(kLatencyBuckets);
+  for (size_t i = 0; i < kLatencyBuckets; ++i) to.buckets[i] += from.buckets[i].value();
+  to.sum_seconds += static_cast<double>(from.sum_micros.value()) / 1e6;
 }
 
-void ClusterCounters::RecordLatency(std::chrono::nanoseconds elapsed) {
-  const double seconds = std::chrono::duration<double>(elapsed).count();
-  const std::vector<double>& bounds = LatencyBounds();
-  const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin();
-  latency[static_cast<size_t>(bucket)].Add();
-  latency_micros.Add(static_cast<uint64_t>(elapsed.count()) / 1'000);
+void AddTo(TimingStats& to, const TimingCounters& from) {
+  AddTo(to.connect, from.connect);
+  AddTo(to.first_byte, from.first_byte);
+  AddTo(to.total, from.total);
 }
+
+template <size_t N>
+void AddTo(uint64_t (&to)[N], const std::array<Counter, N>& from) {
+  for (size_t i = 0; i < N; ++i) to[i] += from[i].value();
+}
+
+void AddTo(QueueStats& to, const QueueCounters& from) {
+  to.waiting += from.waiting.value();
+  to.queued_total += from.queued.value();
+  to.full_total += from.full.value();
+  to.timeouts_total += from.timeouts.value();
+  to.abandoned_total += from.abandoned.value();
+  AddTo(to.wait, from.wait);
+}
+
+void AddTo(InstanceStats& to, const InstanceCounters& from) {
+  AddTo(to.responses_by_class, from.responses_by_class);
+  to.failures_total += from.failures.value();
+  to.ejections_total += from.ejections.value();
+  to.request_bytes_total += from.request_bytes.value();
+  to.response_bytes_total += from.response_bytes.value();
+  AddTo(to.timing, from.timing);
+}
+
+// An instance's share of its cluster's sums.
+void AddTo(ClusterStats& to, const InstanceCounters& from) {
+  AddTo(to.responses_by_class, from.responses_by_class);
+  to.ejections_total += from.ejections.value();
+  to.request_bytes_total += from.request_bytes.value();
+  to.response_bytes_total += from.response_bytes.value();
+  AddTo(to.timing, from.timing);
+}
+
+void AddTo(ClusterStats& to, const ClusterCounters& from) {
+  AddTo(to.responses_by_class, from.responses_by_class);
+  AddTo(to.timing.total, from.total);
+  to.retries_total += from.retries.value();
+  to.no_endpoint_total += from.no_endpoint.value();
+  to.upstream_failures_total += from.upstream_failures.value();
+  to.connects_total += from.connects.value();
+  to.connect_failures_total += from.connect_failures.value();
+  AddTo(to.queue, from.queue);
+  AddTo(to, from.departed);
+}
+
+// Sorted by name, as the workers' maps are.
+InstanceStats& Find(std::vector<InstanceStats>& instances, const std::string& name) {
+  const auto at = std::lower_bound(instances.begin(), instances.end(), name,
+                                   [](const InstanceStats& instance, const std::string& key) {
+                                     return instance.instance < key;
+                                   });
+  if (at != instances.end() && at->instance == name) return *at;
+  InstanceStats& added = *instances.emplace(at);
+  added.instance = name;
+  return added;
+}
+
+}  // namespace
 
 ClusterCounters& WorkerStats::ForCluster(const std::string& name) {
   std::lock_guard lock(mutex_);
-  std::unique_ptr<ClusterCounters>& counters = clusters_[name];
-  if (counters == nullptr) counters = std::make_unique<ClusterCounters>();
-  return *counters;
+  std::unique_ptr<OfCluster>& cluster = clusters_[name];
+  if (cluster == nullptr) cluster = std::make_unique<OfCluster>();
+  return cluster->counters;
+}
+
+std::shared_ptr<InstanceCounters> WorkerStats::ForInstance(const std::string& cluster,
+                                                           const std::string& instance) {
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<OfCluster>& of_cluster = clusters_[cluster];
+  if (of_cluster == nullptr) of_cluster = std::make_unique<OfCluster>();
+  std::shared_ptr<InstanceCounters>& counters = of_cluster->instances[instance];
+  if (counters == nullptr) counters = std::make_shared<InstanceCounters>();
+  return counters;
+}
+
+void WorkerStats::ForgetInstances() {
+  std::lock_guard lock(mutex_);
+  for (auto& [name, cluster] : clusters_) {
+    std::erase_if(cluster->instances, [&](const auto& entry) {
+      if (entry.second.use_count() > 1) return false;
+      cluster->counters.departed.Add(*entry.second);
+      return true;
+    });
+  }
 }
 
 void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlaneStats& sum) const {
@@ -36,18 +112,14 @@ void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlane
   for (const auto& [name, from] : clusters_) {
     ClusterStats& to = clusters[name];
     to.cluster = name;
-    to.requests_total += from->requests.value();
-    for (size_t i = 0; i < from->responses_by_class.size(); ++i) {
-      to.responses_by_class[i] += from->responses_by_class[i].value();
+    proxy::AddTo(to, from->counters);
+    for (const auto& [instance, counters] : from->instances) {
+      proxy::AddTo(to, *counters);
+      proxy::AddTo(Find(to.instances, instance), *counters);
     }
-    to.retries_total += from->retries.value();
-    to.no_endpoint_total += from->no_endpoint.value();
-    to.upstream_failures_total += from->upstream_failures.value();
-    to.connects_total += from->connects.value();
-    to.connect_failures_total += from->connect_failures.value();
-    to.latency_buckets.resize(kLatencyBuckets);
-    for (size_t i = 0; i < kLatencyBuckets; ++i) to.latency_buckets[i] += from->latency[i].value();
-    to.latency_sum_seconds += static_cast<double>(from->latency_micros.value()) / 1e6;
+    // Requests are counted once, in the class of their answer.
+    to.requests_total = 0;
+    for (const uint64_t count : to.responses_by_class) to.requests_total += count;
   }
 }
 

@@ -1,51 +1,26 @@
-// One worker's counters. Written by the worker alone, read by anybody: a plain increment on the
-// request path, and no data race at scrape.
+// All of one worker's counters: of the worker, of each cluster, of each instance in its table.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
-#include "common/base/time.h"
-#include "proxy/net/data_plane.h"
+#include "proxy/core/traffic_stats.h"
+#include "proxy/net/counters.h"
 
 namespace pando::proxy {
-
-class Counter {
- public:
-  void Add(uint64_t count = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-  }
-  void Subtract(uint64_t count) { Add(~count + 1); }
-  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
-
-inline constexpr size_t kLatencyBuckets = 18;  // the last one has no upper bound
-
-struct ClusterCounters {
-  Counter requests;
-  std::array<Counter, 6> responses_by_class;
-  Counter retries;
-  Counter no_endpoint;
-  Counter upstream_failures;
-  Counter connects;
-  Counter connect_failures;
-  std::array<Counter, kLatencyBuckets> latency;
-  Counter latency_micros;
-
-  void RecordLatency(std::chrono::nanoseconds elapsed);
-};
 
 class WorkerStats {
  public:
   // The same object for the same name, for the worker's life.
   ClusterCounters& ForCluster(const std::string& name);
+  // The same object for the same name as long as anybody holds it.
+  std::shared_ptr<InstanceCounters> ForInstance(const std::string& cluster,
+                                                const std::string& instance);
+  // Instances nobody holds any more are forgotten; what they did stays in their cluster's sums.
+  void ForgetInstances();
+
   // Adds this worker's figures to `sum`. Thread-safe.
   void AddTo(std::map<std::string, ClusterStats>& clusters, DataPlaneStats& sum) const;
 
@@ -55,8 +30,13 @@ class WorkerStats {
   Counter unrouted;
 
  private:
+  struct OfCluster {
+    ClusterCounters counters;
+    std::map<std::string, std::shared_ptr<InstanceCounters>> instances;
+  };
+
   mutable std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<ClusterCounters>> clusters_;  // the map: by mutex_
+  std::map<std::string, std::unique_ptr<OfCluster>> clusters_;  // both maps: by mutex_
 };
 
 }  // namespace pando::proxy

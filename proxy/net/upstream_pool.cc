@@ -41,6 +41,13 @@ std::optional<bool> UpstreamConnection::ConnectResult() {
   return true;
 }
 
+void UpstreamConnection::CountBytes() {
+  InstanceCounters& stats = *host_.stats;
+  stats.request_bytes.Add(stream.sent_bytes() - std::exchange(sent_counted_, stream.sent_bytes()));
+  stats.response_bytes.Add(stream.received_bytes() -
+                           std::exchange(received_counted_, stream.received_bytes()));
+}
+
 UpstreamPool::~UpstreamPool() = default;
 
 void UpstreamPool::BeginTable() {

@@ -7,12 +7,14 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "proxy/core/suspicion.h"
 #include "proxy/core/upstream_table.h"
+#include "proxy/net/counters.h"
 #include "proxy/net/poller.h"
 #include "proxy/net/socket.h"
 
@@ -29,7 +31,9 @@ struct UpstreamHost {
   bool pickable = false;  // by the worker's current table
   size_t users = 0;       // connections and requests that refer to this
   Suspicion suspicion;
-  std::vector<UpstreamConnection*> idle;  // the last is the most recently used
+  std::string instance;                     // what `stats` is named
+  std::shared_ptr<InstanceCounters> stats;  // set with the first table it is in
+  std::vector<UpstreamConnection*> idle;    // the last is the most recently used
 };
 
 class UpstreamConnection final : public EventSource, public Timer {
@@ -46,6 +50,8 @@ class UpstreamConnection final : public EventSource, public Timer {
   bool timed_out() const { return timed_out_; }
   // nullopt: not known yet; otherwise whether the connection stands.
   std::optional<bool> ConnectResult();
+  // Adds what was sent and received since the last call to the instance's counters.
+  void CountBytes();
 
   Stream stream;
   Exchange* exchange = nullptr;  // null: idle
@@ -58,6 +64,8 @@ class UpstreamConnection final : public EventSource, public Timer {
   bool connect_answered_ = false;
   bool reused_ = false;
   bool timed_out_ = false;
+  uint64_t sent_counted_ = 0;
+  uint64_t received_counted_ = 0;
 };
 
 class UpstreamPool {

@@ -59,12 +59,14 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
       UpstreamHost* host = drains ? nullptr : pool_.HostOf(endpoint);
       if (host != nullptr) {
         next->suspicion_until = std::max(next->suspicion_until, host->suspicion.until());
+        NameHost(*host, name, endpoint);
       }
       next->hosts.push_back(host);
     }
     clusters.emplace(name, std::move(next));
   }
   pool_.EndTable();
+  stats_.ForgetInstances();
   clusters_ = std::move(clusters);
   table_ = std::move(table);
 
@@ -90,6 +92,12 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     poller_.Retire(std::move(it->second));
     it = accepting_.erase(it);
   }
+}
+
+void Worker::NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint) {
+  if (host.stats != nullptr && host.instance == endpoint.instance) return;
+  host.instance = endpoint.instance;
+  host.stats = stats_.ForInstance(cluster, InstanceName(endpoint));
 }
 
 void Worker::StartListening(const Listener& listener, UniqueFd fd) {

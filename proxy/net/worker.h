@@ -93,6 +93,7 @@ class Worker {
   class TaskTimer;
 
   void OnBatchEnd();
+  void NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint);
 
   const DataPlaneConfig config_;
   const std::function<void()>& drained_;
