@@ -110,14 +110,13 @@ MetricFamily PerInstance(std::string name, std::string help, const DataPlaneStat
 }
 
 // Sum and count alone: buckets of a thousand instances would make a scrape too large. Quantiles of
-// each instance are on /stats.
-template <class Get>
-MetricFamily SummaryPerInstance(std::string name, std::string help, const DataPlaneStats& stats,
-                                Get get) {
-  MetricFamily family = Family(std::move(name), std::move(help), MetricType::Summary);
+// each instance, and its other timings, are on /stats.
+MetricFamily FirstBytePerInstance(const DataPlaneStats& stats) {
+  MetricFamily family = Family("pando_proxy_instance_first_byte_seconds",
+                               "As pando_proxy_first_byte_seconds", MetricType::Summary);
   for (const ClusterStats& app : stats.clusters) {
     for (const InstanceStats& instance : app.instances) {
-      const HistogramStats& histogram = get(instance);
+      const HistogramStats& histogram = instance.timing.first_byte;
       ClientMetric metric;
       metric.label = OfInstance(app.cluster, instance.instance);
       metric.summary.sample_count = histogram.count();
@@ -141,6 +140,20 @@ MetricFamily InstanceRequests(const DataPlaneStats& stats) {
         labels.push_back({"code", kClasses[i]});
         Add(family, std::move(labels), Number(instance.responses_by_class[i]));
       }
+    }
+  }
+  return family;
+}
+
+MetricFamily InstanceFailures(const DataPlaneStats& stats) {
+  MetricFamily family = Family("pando_proxy_instance_failures_total",
+                               "Attempts on an instance that ended without a usable response; "
+                               "left out until there is one",
+                               MetricType::Counter);
+  for (const ClusterStats& app : stats.clusters) {
+    for (const InstanceStats& instance : app.instances) {
+      if (instance.failures_total == 0) continue;
+      Add(family, OfInstance(app.cluster, instance.instance), Number(instance.failures_total));
     }
   }
   return family;
@@ -241,17 +254,8 @@ std::vector<MetricFamily> ProxyMetrics::Collect() const {
                     "How long requests waited that were given to an instance in the end",
                     [](const App& app) -> const HistogramStats& { return app.queue.wait; }),
       InstanceRequests(stats),
-      SummaryPerInstance(
-          "pando_proxy_instance_request_seconds", "As pando_proxy_request_seconds", stats,
-          [](const Instance& instance) -> const HistogramStats& { return instance.timing.total; }),
-      SummaryPerInstance("pando_proxy_instance_first_byte_seconds",
-                         "As pando_proxy_first_byte_seconds", stats,
-                         [](const Instance& instance) -> const HistogramStats& {
-                           return instance.timing.first_byte;
-                         }),
-      instance_counter("pando_proxy_instance_failures_total",
-                       "Attempts on an instance that ended without a usable response",
-                       [](const Instance& instance) { return instance.failures_total; }),
+      FirstBytePerInstance(stats),
+      InstanceFailures(stats),
       instance_counter("pando_proxy_instance_request_bytes_total", "Sent to an instance",
                        [](const Instance& instance) { return instance.request_bytes_total; }),
       instance_counter("pando_proxy_instance_response_bytes_total", "Received from an instance",

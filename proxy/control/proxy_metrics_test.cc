@@ -36,9 +36,11 @@ DataPlaneStats BusyStats() {
   for (int i = 0; i < kInstances; ++i) {
     InstanceStats instance;
     instance.instance = absl::StrCat("storefront.", i);
-    instance.responses_by_class[2] = 123'456'789;
-    instance.responses_by_class[5] = 1'234;
-    instance.failures_total = 99;
+    for (const size_t code_class : {2, 3, 4}) {
+      instance.responses_by_class[code_class] = 123'456'789;
+    }
+    // Hardly all of them fail, too.
+    if (i % 10 == 0) instance.responses_by_class[5] = instance.failures_total = 1'234;
     instance.request_bytes_total = instance.response_bytes_total = 123'456'789'012;
     instance.timing = BusyTiming();
     app.instances.push_back(std::move(instance));
