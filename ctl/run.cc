@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/nearest.h"
 #include "ctl/command.h"
 
 namespace pando::ctl {
@@ -14,6 +15,20 @@ ExitCode UsageError(Terminal& terminal, std::string message) {
   message = absl::StrReplaceAll(message, {{"\n", " "}});
   terminal.err << "ctl: " << message << " (see ctl --help)" << std::endl;
   return ExitCode::kUsage;
+}
+
+// CLI11 speaks of a missing command even when there is one that it does not know.
+std::string UnknownCommand(const CLI::App& root) {
+  if (!root.get_subcommands().empty() || root.remaining_size() == 0) return "";
+  const std::string word = root.remaining().front();
+  if (word.empty() || word.front() == '-') return "";
+  std::vector<std::string> known;
+  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(command->get_name());
+  }
+  const std::string nearest = Nearest(word, known);
+  return absl::StrCat("unknown command ", word,
+                      nearest.empty() ? "" : absl::StrCat(", did you mean ", nearest, "?"));
 }
 
 ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
@@ -42,7 +57,8 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
       terminal.err << line.root().help() << std::flush;
       return ExitCode::kUsage;
     }
-    return UsageError(terminal, error.what());
+    const std::string unknown = UnknownCommand(line.root());
+    return UsageError(terminal, unknown.empty() ? error.what() : unknown);
   } catch (const CLI::ParseError& error) {
     return UsageError(terminal, error.what());
   }

@@ -237,6 +237,12 @@ TEST_F(RunTest, WrongUsageIsCodeTwoAndOneLine) {
   EXPECT_EQ(Run({}).code, 2);
 }
 
+TEST_F(RunTest, AnUnknownCommandIsNamedWithTheOneThatWasMeant) {
+  EXPECT_THAT(Run({"statsu"}).err, StartsWith("ctl: unknown command statsu, did you mean status?"));
+  EXPECT_THAT(Run({"frobnicate"}).err, StartsWith("ctl: unknown command frobnicate (see"));
+  EXPECT_THAT(Run({"-q", "scael", "web", "3"}).err, HasSubstr("did you mean scale?"));
+}
+
 TEST_F(RunTest, HelpListsCommandsAndExitCodes) {
   const Output output = Run({"--help"});
   EXPECT_EQ(output.code, 0);

@@ -1,7 +1,6 @@
 #include "controller/spec/mistakes.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -14,21 +13,6 @@ namespace {
 constexpr size_t kMaxQuoted = 60;
 // Enough to sort and tell the first ones of a file that is wrong all over.
 constexpr size_t kMaxKept = 1'000;
-
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row[b.size()];
-}
 
 }  // namespace
 
@@ -80,22 +64,6 @@ bool IsPlainKey(std::string_view key) {
            return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' ||
                   c == '.';
          });
-}
-
-std::string Nearest(std::string_view word, const std::vector<std::string>& words) {
-  constexpr size_t kMaxLength = 40;  // of what is still a typo
-  if (word.size() > kMaxLength) return "";
-  std::string nearest;
-  // A third of the letters wrong is another word.
-  size_t best = std::max<size_t>(1, std::min<size_t>(2, word.size() / 3)) + 1;
-  for (const std::string& candidate : words) {
-    const size_t distance = EditDistance(word, candidate);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
 }
 
 }  // namespace pando::controller

@@ -38,7 +38,4 @@ std::string Quoted(std::string_view value);
 // Needs no quotes in a message: a short word of letters, digits, _, - and dots.
 bool IsPlainKey(std::string_view key);
 
-// The word that was probably meant; empty when none is near.
-std::string Nearest(std::string_view word, const std::vector<std::string>& words);
-
 }  // namespace pando::controller
