@@ -50,7 +50,7 @@ void AgentLoop::Start() {
   }
   Actions actions;
   supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
-  CarryOut(std::move(actions));
+  CarryOut(actions);
 }
 
 void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
@@ -99,7 +99,7 @@ absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
   orders_version_ = orders.version();
   Actions actions;
   supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
-  CarryOut(std::move(actions));
+  CarryOut(actions);
   return absl::OkStatus();
 }
 
@@ -117,7 +117,7 @@ std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
 void AgentLoop::StopInstances(std::function<void()> done) {
   Actions actions;
   supervisor_.Halt(loop_.Now(), actions);
-  CarryOut(std::move(actions));
+  CarryOut(actions);
   for (const Spawn& spawn : std::exchange(spawns_, {})) {
     Feed(spawn.id, CannotStart{spawn.incarnation, "the agent was stopped"});
   }
@@ -128,10 +128,10 @@ void AgentLoop::StopInstances(std::function<void()> done) {
 void AgentLoop::Feed(const AssignmentId& id, const InstanceEvent& event) {
   Actions actions;
   supervisor_.On(id, event, loop_.Now(), actions);
-  CarryOut(std::move(actions));
+  CarryOut(actions);
 }
 
-void AgentLoop::CarryOut(Actions actions) {
+void AgentLoop::CarryOut(const Actions& actions) {
   for (const Action& action : actions) {
     std::visit([this](const auto& one) { Do(one); }, action);
   }
@@ -251,7 +251,7 @@ void AgentLoop::ScheduleWake() {
     if (wake_at_ == at) wake_at_.reset();
     Actions actions;
     supervisor_.Tick(loop_.Now(), actions);
-    CarryOut(std::move(actions));
+    CarryOut(actions);
   });
 }
 

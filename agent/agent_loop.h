@@ -68,7 +68,7 @@ class AgentLoop {
 
   void Adopt(const std::string& id, const InstanceDir& dir);
   void Feed(const AssignmentId& id, const InstanceEvent& event);
-  void CarryOut(Actions actions);
+  void CarryOut(const Actions& actions);
   void Do(const Spawn& spawn);
   void Do(const Stop& stop);
   void Do(const Probe& probe);

@@ -24,8 +24,6 @@ namespace pando::agent {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::StartsWith;
 using Status = v1::InstanceStatus;
 
 class AgentLoopTest : public testing::Test {

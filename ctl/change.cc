@@ -68,7 +68,7 @@ std::string ToJson(const Change& change, std::string_view outcome, const Ending&
       .Number("revision", accepted.revision())
       .Number("generation", accepted.generation())
       .Text("outcome", outcome)
-      .Raw("seconds", absl::StrFormat("%.3f", ending.elapsed.count() / 1000.0))
+      .Raw("seconds", absl::StrFormat("%.3f", static_cast<double>(ending.elapsed.count()) / 1000))
       .Text("message", ending.message)
       .Raw("status", ending.status ? ctl::ToJson(*ending.status) : "null");
   return object.Str();

@@ -185,7 +185,7 @@ class StreamedClusterWatch final : public ClusterWatch {
     v1::ClusterView view;
     while (reader->Read(&view)) {
       const std::lock_guard lock(mutex_);
-      view_ = std::move(view);
+      view_.emplace().Swap(&view);
       lost_.reset();
       connected = true;
       changed_.notify_all();

@@ -15,9 +15,9 @@ enum class Color { kNone, kGreen, kYellow, kRed, kDim, kBold };
 std::string Paint(const std::string& text, Color color, bool enabled);
 
 struct Cell {
-  Cell(std::string text_, Color color_ = Color::kNone)  // NOLINT(google-explicit-constructor)
-      : text(std::move(text_)), color(color_) {}
-  Cell(const char* text_) : text(text_) {}  // NOLINT(google-explicit-constructor)
+  Cell(std::string content, Color paint = Color::kNone)  // NOLINT(google-explicit-constructor)
+      : text(std::move(content)), color(paint) {}
+  Cell(const char* content) : text(content) {}  // NOLINT(google-explicit-constructor)
 
   std::string text;
   Color color = Color::kNone;

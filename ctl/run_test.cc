@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "ctl/fake_admin.h"
 
 namespace pando::ctl {
@@ -240,7 +241,7 @@ TEST_F(RunTest, WrongUsageIsCodeTwoAndOneLine) {
 TEST_F(RunTest, AnUnknownCommandIsNamedWithTheOneThatWasMeant) {
   EXPECT_THAT(Run({"statsu"}).err, StartsWith("ctl: unknown command statsu, did you mean status?"));
   EXPECT_THAT(Run({"frobnicate"}).err, StartsWith("ctl: unknown command frobnicate (see"));
-  EXPECT_THAT(Run({"-q", "scael", "web", "3"}).err, HasSubstr("did you mean scale?"));
+  EXPECT_THAT(Run({"-q", "scal", "web", "3"}).err, HasSubstr("did you mean scale?"));
 }
 
 TEST_F(RunTest, HelpListsCommandsAndExitCodes) {
@@ -424,8 +425,8 @@ TEST_F(RunTest, CompletionScriptsAreValidAndComplete) {
       EXPECT_THAT(script.out, HasSubstr(word));
     }
     const std::string file = dir.Write("script." + shell, script.out);
-    if (std::system(("command -v " + shell + " > /dev/null").c_str()) != 0) continue;
-    EXPECT_EQ(std::system((shell + " -n " + file).c_str()), 0);
+    if (std::system(absl::StrCat("command -v ", shell, " > /dev/null").c_str()) != 0) continue;
+    EXPECT_EQ(std::system(absl::StrCat(shell, " -n ", file).c_str()), 0);
   }
 }
 

@@ -7,10 +7,10 @@ namespace {
 
 TEST(OrderFenceTest, ObeysItsOwnClusterAndNoOlderTerm) {
   struct Case {
-    const char* name;
+    const char* name = "";
     Authority known;
     Authority speaker;
-    bool want;
+    bool want = false;
   };
   const Case cases[] = {
       {"first contact", {"", 0}, {"c1", 3}, true},

@@ -43,9 +43,9 @@ int Listen() {
     const int fd = accept(listener, nullptr, nullptr);
     if (fd < 0) continue;
     char text[2048];
-    ssize_t size = read(fd, text, sizeof(text));
-    size = snprintf(text, sizeof(text), "HTTP/1.1 %d Word\r\nContent-Length: 0\r\n\r\n",
-                    static_cast<int>(status));
+    if (read(fd, text, sizeof(text)) < 0) perror("read");
+    const int size = snprintf(text, sizeof(text), "HTTP/1.1 %d Word\r\nContent-Length: 0\r\n\r\n",
+                              static_cast<int>(status));
     if (write(fd, text, static_cast<size_t>(size)) < 0) perror("write");
     close(fd);
   }

@@ -41,7 +41,7 @@ constexpr Millis kAcceptRetry{100};
 // Asio does not set it, and an agent forks: an instance must not hold the agent's port.
 void CloseOnExec(int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
-AdminResponse Plain(int status, std::string body) {
+AdminResponse Plain(int status, absl::string_view body) {
   return {.status = status, .body = absl::StrCat(body, "\n")};
 }
 

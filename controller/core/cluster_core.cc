@@ -248,9 +248,9 @@ const NodeEntry& Cluster::Core::NodeOf(const AssignmentEntry& item) const {
 }
 
 const RevisionConfig& Cluster::Core::ConfigOf(const AppEntry& entry, uint32_t revision) const {
-  static const RevisionConfig kNone;
+  static const RevisionConfig none;
   const auto found = entry.revisions.find(revision);
-  return found == entry.revisions.end() ? kNone : found->second.config;
+  return found == entry.revisions.end() ? none : found->second.config;
 }
 
 void Cluster::Core::MarkAllDirty() {

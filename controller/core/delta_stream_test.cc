@@ -16,7 +16,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::SizeIs;
 
 constexpr auto kCluster = ResourceType::kCluster;
 constexpr auto kEndpoints = ResourceType::kEndpoints;

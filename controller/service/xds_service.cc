@@ -198,7 +198,7 @@ void XdsService::PublishRouting(const RoutingConfig& routing) {
   FlushSoon();
 }
 
-void XdsService::Replace(ResourceType type, NamedResources resources) {
+void XdsService::Replace(ResourceType type, NamedResources&& resources) {
   std::vector<std::string> gone;
   for (const auto& [name, body] : resources_.all(type)) {
     if (resources.count(name) == 0) gone.push_back(name);

@@ -42,7 +42,7 @@ class XdsService final
  private:
   class DeltaSession;
 
-  void Replace(ResourceType type, NamedResources resources);
+  void Replace(ResourceType type, NamedResources&& resources);
   void FlushSoon();
 
   ControlLoop& control_;

@@ -24,7 +24,7 @@ class Mistakes {
 
  private:
   struct Mistake {
-    int line;
+    int line = 0;
     std::string text;
   };
   std::string filename_;

@@ -122,7 +122,7 @@ Complaint CheckLabelValue(std::string_view text) {
 
 Complaint CheckAddress(std::string_view text) {
   const std::string address(text);
-  in6_addr parsed;
+  in6_addr parsed{};
   if (inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
       inet_pton(AF_INET6, address.c_str(), &parsed) == 1) {
     return std::nullopt;

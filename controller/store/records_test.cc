@@ -235,8 +235,8 @@ TEST(RecordsTest, NamesTheKeyThatCannotBeRead) {
   const Case cases[] = {
       {"app/web", "\xff"},
       {"rev/web/1", "\x0a"},
-      {"asg/x", ""},                    // no wish
-      {"gateway/default", "\x0a\x00"},  // no port
+      {"asg/x", ""},                                       // no wish
+      {"gateway/default", std::string(1, '\x0a') + '\0'},  // no port
       {"event/00000000000000000003", "\xff"},
       {"cluster", "\xff"},
   };

@@ -133,14 +133,15 @@ absl::Status DataPlane::PrepareListeners(const std::vector<Listener>& listeners)
 void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
                          absl::AnyInvocable<void()> switched) {
   FakeDataPlane& fake = FakeDataPlane::Of(*this);
-  bool hold = false;
   {
     const std::lock_guard lock(fake.mutex_);
     fake.tables_.push_back(std::move(table));
-    hold = fake.hold_;
-    if (hold) fake.switches_.push_back(std::move(switched));
+    if (fake.hold_) {
+      fake.switches_.push_back(std::move(switched));
+      return;
+    }
   }
-  if (!hold) switched();
+  switched();
 }
 
 void DataPlane::OnDrained(std::function<void()> callback) {

@@ -101,8 +101,8 @@ AdminResponse Page(const json::object& content) {
 }
 
 AdminResponse TablePage(const ProxyParts& parts) {
-  static const ProxyTable kEmpty;
-  const ProxyTable& table = parts.updater.table() ? *parts.updater.table() : kEmpty;
+  static const ProxyTable empty;
+  const ProxyTable& table = parts.updater.table() ? *parts.updater.table() : empty;
   json::array clusters;
   for (const auto& [name, cluster] : table.clusters) clusters.push_back(ToJson(*cluster));
   json::array routes;

@@ -82,7 +82,7 @@ void TableUpdater::OnUpdate(const XdsUpdate& update) {
 absl::StatusOr<TableUpdater::Decoded> TableUpdater::Decode(const XdsUpdate& update) const {
   Decoded decoded;
   std::vector<std::string> reasons;
-  const auto take = [&reasons](auto&& result, auto& into) {
+  const auto take = [&reasons](auto result, auto& into) {
     if (result.ok()) {
       into.push_back(*std::move(result));
     } else if (reasons.size() < kMaxReasons) {

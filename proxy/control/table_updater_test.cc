@@ -14,7 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using ::testing::UnorderedElementsAre;
 
 // The loop in virtual time, a data plane that switches when told, and what would be sent.
 class TableUpdaterTest : public ::testing::Test {

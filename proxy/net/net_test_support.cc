@@ -1,6 +1,7 @@
 #include "proxy/net/net_test_support.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -113,7 +115,7 @@ void Wire::Shutdown() { shutdown(fd_.get(), SHUT_RDWR); }
 void Wire::Reset() {
   // The descriptor stays, since another thread may be about to shut it down.
   const sockaddr none{AF_UNSPEC, {}};
-  connect(fd_.get(), &none, sizeof(none));
+  EXPECT_EQ(connect(fd_.get(), &none, sizeof(none)), 0) << strerror(errno);
 }
 
 int Wire::Message::status() const { return head.size() > 12 ? std::atoi(head.c_str() + 9) : 0; }

@@ -97,7 +97,7 @@ class TestProxy {
   explicit TestProxy(DataPlaneConfig config = {}, std::function<void()> drained = {});
 
   struct Member {
-    uint16_t port;
+    uint16_t port = 0;
     EndpointHealth health = EndpointHealth::kHealthy;
   };
   using Members = std::vector<Member>;

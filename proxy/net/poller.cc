@@ -33,7 +33,7 @@ absl::Status Poller::Init() {
 }
 
 void Poller::Run(const std::function<void()>& batch_end) {
-  std::array<epoll_event, kBatch> events;
+  std::array<epoll_event, kBatch> events{};
   RunTasks();
   while (!stop_.load(std::memory_order_acquire)) {
     const int count = epoll_wait(epoll_.get(), events.data(), kBatch, WaitMillis());

@@ -26,7 +26,7 @@ OUR_FOLDERS = ("agent", "common", "controller", "ctl", "proxy", "tests")
 # The slowest checks, whose findings matter least in a test.
 LEFT_OUT_OF_TESTS = "-clang-analyzer-*,-performance-unnecessary-value-param"
 # Only g++ knows or needs these.
-DROPPED = re.compile(r"^-fno-sanitize-recover|^-fsanitize")
+DROPPED = re.compile(r"^-fno-sanitize-recover|^-fsanitize|^-Wno-restrict")
 
 
 def closure(path, root, seen):

@@ -11,7 +11,6 @@ namespace pando::sim {
 using controller::AppRequest;
 using controller::AppStatus;
 using controller::DeleteAssignment;
-using controller::Health;
 using controller::InstanceStatus;
 using controller::IsPickable;
 using controller::PutAssignment;
