@@ -94,10 +94,11 @@ std::shared_ptr<InstanceCounters> WorkerStats::ForInstance(const std::string& cl
 
 void WorkerStats::ForgetInstances() {
   std::lock_guard lock(mutex_);
-  for (auto& [name, cluster] : clusters_) {
-    std::erase_if(cluster->instances, [&](const auto& entry) {
-      if (entry.second.use_count() > 1) return false;
-      cluster->counters.departed.Add(*entry.second);
+  for (auto& entry : clusters_) {
+    OfCluster& cluster = *entry.second;
+    std::erase_if(cluster.instances, [&cluster](const auto& instance) {
+      if (instance.second.use_count() > 1) return false;
+      cluster.counters.departed.Add(*instance.second);
       return true;
     });
   }
