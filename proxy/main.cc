@@ -1,8 +1,11 @@
 // pando-proxy: the data plane. Balances HTTP over the instances in the tables it is pushed.
 #include <csignal>
+#include <string>
+#include <vector>
 
 #include "common/runtime/flags.h"
 #include "common/runtime/process_main.h"
+#include "common/runtime/respawn.h"
 #include "proxy/control/proxy_app.h"
 
 int main(int argc, char** argv) {
@@ -24,6 +27,8 @@ int main(int argc, char** argv) {
   OnSignal((*app)->loop(), SIGUSR1, [&] { (*app)->ReopenLogs(); });
   OnSignal((*app)->loop(), SIGHUP, [&] { (*app)->Reload(); });
   OnShutdownSignal((*app)->loop(), [&] { (*app)->Drain(); });
+  OnUpgradeSignal((*app)->loop(),
+                  [&] { (*app)->Upgrade(std::vector<std::string>(argv, argv + argc)); });
   (*app)->Run();
   return 0;
 }

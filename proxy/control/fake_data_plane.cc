@@ -159,7 +159,10 @@ std::vector<CertificateStats> DataPlane::Certificates() const {
 void DataPlane::RotateTicketKeys() {}
 void DataPlane::ReopenAccessLog() {}
 
-void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
+void DataPlane::Inherit(std::vector<ListeningSockets> /*sockets*/) {}
+std::vector<std::string> DataPlane::DropInherited() { return {}; }
+std::vector<ListeningSockets> DataPlane::ShareListeners() const { return {}; }
+void DataPlane::Drain(const DrainPlan& /*plan*/, absl::AnyInvocable<void()> done) { done(); }
 
 DataPlaneStats DataPlane::Stats() const {
   FakeDataPlane& fake = FakeDataPlane::Of(*this);

@@ -1,8 +1,12 @@
 // The proxy's parts, wired: data plane, table, controller streams, admin pages.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/runtime/admin_http.h"
@@ -14,6 +18,7 @@
 #include "proxy/control/proxy_status.h"
 #include "proxy/control/table_file.h"
 #include "proxy/control/table_updater.h"
+#include "proxy/control/takeover.h"
 #include "proxy/control/xds_client.h"
 #include "proxy/net/data_plane.h"
 
@@ -28,6 +33,8 @@ struct ProxyOptions {
   Millis drain_timeout{30'000};
   std::string access_log;
   AccessLogFormat access_log_format = AccessLogFormat::kJson;
+  Millis tunnel_drain_timeout{60'000};
+  bool takeover = false;
 };
 
 // As written on the command line. Outlives the Flags it was added to.
@@ -40,6 +47,8 @@ struct ProxyFlags {
   std::string drain_timeout = "30s";
   std::string access_log;
   std::string access_log_format = "json";
+  std::string tunnel_drain_timeout = "60s";
+  bool takeover = false;
   bool insecure = false;
 
   ProxyFlags();
@@ -50,7 +59,9 @@ struct ProxyFlags {
 
 class ProxyApp {
  public:
-  // Serves by the last run's table from here on, if there is one. Errors are one line, for people.
+  // Serves by the last run's table from here on, if there is one. With options.takeover, whoever
+  // runs in the data directory is asked for its listening sockets and its table; Run then completes
+  // the takeover. Errors are one line, for people; the running proxy is not touched by them.
   static absl::StatusOr<std::unique_ptr<ProxyApp>> Create(const ProxyOptions& options);
   ~ProxyApp();
   ProxyApp(const ProxyApp&) = delete;
@@ -64,16 +75,25 @@ class ProxyApp {
   void ReopenLogs() { data_plane_->ReopenAccessLog(); }
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
+  // On the loop: starts `command`, this process's own, to take over from this one.
+  void Upgrade(std::vector<std::string> command);
 
   EventLoop& loop() { return loop_; }
   uint16_t http_port() const { return http_.port(); }
 
  private:
   ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_dir);
-  absl::Status Start();
   void ReloadCertificates();
   // Looks at the certificates' files, and renews the ticket keys, from time to time.
   void CareForTls();
+  absl::Status Start(std::optional<Inheritance> inherited);
+  absl::Status Inherit(Inheritance inherited);
+  void OnSwitched(std::shared_ptr<const ProxyTable> table);
+  // From here on the data directory and the proxy's id are this process's.
+  void Own();
+  Estate Share() const;
+  void HandOver();
+  void EndWithoutClients();
 
   // In the order things may use each other: what is below goes first.
   const ProxyOptions options_;
@@ -81,8 +101,10 @@ class ProxyApp {
   Metrics metrics_;
   std::unique_ptr<DataDir> data_dir_;
   TableFile table_file_;
+  bool owner_ = false;
   bool draining_ = false;
   Instant ticket_keys_due_{};
+  pid_t successor_ = 0;  // started by Upgrade and not ended
   std::shared_ptr<grpc::Channel> channel_;
   // Before the reporter it reports to: its workers are joined in its destructor, and until then
   // they may call. See ~ProxyApp.
@@ -92,6 +114,9 @@ class ProxyApp {
   LoadReporter reporter_;
   std::shared_ptr<ProxyMetrics> proxy_metrics_;
   AdminHttp http_;
+  TakeoverServer takeover_server_;
+  std::unique_ptr<Succession> succession_;  // null: started alone
+  bool announced_ = false;                  // it was said that this process serves
 };
 
 }  // namespace pando::proxy

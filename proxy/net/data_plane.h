@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "common/base/time.h"
 #include "proxy/core/access_log_format.h"
+#include "common/runtime/unique_fd.h"
 #include "proxy/core/traffic_stats.h"
 #include "proxy/core/upstream_table.h"
 
@@ -34,6 +35,25 @@ struct DataPlaneConfig {
 struct CertificateReload {
   int changed = 0;                  // certificates new connections get from here on
   std::vector<std::string> errors;  // each told once; the last good certificates stay
+};
+
+// How a data plane ends: requests first, tunnels (WebSocket, for example) last.
+struct DrainPlan {
+  Millis requests{30'000};  // what is in flight is cut after this
+  Millis tunnels{60'000};   // likewise
+  // Kept connections without a request may still bring one for so long. With zero they are closed
+  // at once, and a request that crosses the close fails.
+  Millis idle{0};
+  // The listening sockets live on in another process: who waits there is left to it.
+  bool handed_over = false;
+};
+
+// All sockets that listen on one address. Whoever has one of them has to accept from it: the kernel
+// spreads clients over all.
+struct ListeningSockets {
+  std::string address;
+  uint16_t port = 0;
+  std::vector<UniqueFd> fds;
 };
 
 class DataPlane {
@@ -57,9 +77,17 @@ class DataPlane {
   // (or in no table any more) reach zero. Set before Start.
   void OnDrained(std::function<void()> callback);
 
-  // Stops accepting, closes idle clients, says `Connection: close` on the next responses; `done`
-  // is called, on some worker's thread, when no request is left or `bound` is over.
-  void Drain(Millis bound, absl::AnyInvocable<void()> done);
+  // Taking over from another process: its sockets are used for listeners with their address.
+  // Before PrepareListeners.
+  void Inherit(std::vector<ListeningSockets> sockets);
+  // Closes those that no listener asked for, and says which they were ("0.0.0.0:8080").
+  std::vector<std::string> DropInherited();
+  // Duplicates of what the workers listen on, to be handed to another process.
+  std::vector<ListeningSockets> ShareListeners() const;
+
+  // Stops accepting, says `Connection: close` on the next responses; `done` is called, on some
+  // worker's thread, when no client is left or the plan's times are over.
+  void Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done);
 
   DataPlaneStats Stats() const;  // thread-safe
 
