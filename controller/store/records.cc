@@ -134,9 +134,7 @@ struct WriteTranslator {
   }
   StoreWrite operator()(const PutGateway& put) const {
     v1::GatewayRecord record;
-    record.mutable_gateway()->set_name(put.gateway.name);
-    record.mutable_gateway()->set_address(put.gateway.address);
-    record.mutable_gateway()->set_port(put.gateway.port);
+    *record.mutable_gateway() = ToGatewaySpec(put.gateway);
     return StorePut{absl::StrCat(kGatewayPrefix, put.gateway.name), Serialize(record)};
   }
 };
@@ -183,7 +181,7 @@ absl::StatusOr<Gateway> FromRecord(const v1::GatewayRecord& record) {
   if (gateway.port() == 0 || gateway.port() > 65535) {
     return absl::DataLossError(absl::StrCat("port ", gateway.port(), " is not in 1-65535"));
   }
-  return Gateway{gateway.name(), gateway.address(), static_cast<uint16_t>(gateway.port())};
+  return ToGateway(gateway);
 }
 
 template <class Record>
@@ -300,6 +298,12 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.hosts.assign(spec.route().hosts().begin(), spec.route().hosts().end());
   config.path = spec.route().path();
   config.lb_policy = FromSpec(spec.load_balancing().policy());
+  if (spec.timeouts().connect_ms() > 0) {
+    config.bounds.connect_timeout = Millis{spec.timeouts().connect_ms()};
+  }
+  config.bounds.first_byte_timeout = Millis{spec.timeouts().first_byte_ms()};
+  config.bounds.total_timeout = Millis{spec.timeouts().total_ms()};
+  config.bounds.max_body_bytes = spec.limits().body_bytes();
   config.drain_timeout = Millis{spec.stop().drain_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};
   config.node_labels.insert(spec.placement().labels().begin(), spec.placement().labels().end());
@@ -313,6 +317,24 @@ v1::AppSpec ToAppSpec(const RevisionConfig& config) {
   // Payloads are made by ToRevisionConfig alone; to write half a release would be worse than to
   // die.
   if (!spec.ParseFromString(config.payload)) std::abort();
+  return spec;
+}
+
+Gateway ToGateway(const v1::Gateway& spec) {
+  v1::Gateway options = spec;
+  options.clear_name();
+  options.clear_address();
+  options.clear_port();
+  return {spec.name(), spec.address(), static_cast<uint16_t>(spec.port()), Serialize(options)};
+}
+
+v1::Gateway ToGatewaySpec(const Gateway& gateway) {
+  v1::Gateway spec;
+  // As for payloads.
+  if (!spec.ParseFromString(gateway.options)) std::abort();
+  spec.set_name(gateway.name);
+  spec.set_address(gateway.address);
+  spec.set_port(gateway.port);
   return spec;
 }
 

@@ -70,7 +70,7 @@ json::value ToJson(const RouteTable& routes) {
       of_host.push_back(json::object{{"prefix", route.prefix},
                                      {"segments", route.segments},
                                      {"cluster", route.cluster},
-                                     {"timeout_ms", route.timeout.count()}});
+                                     {"timeout_ms", route.limits.total_timeout.count()}});
     }
     hosts.push_back(json::object{{"domains", std::move(domains)}, {"routes", std::move(of_host)}});
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "proxy/core/http_options.h"
 
 namespace pando::proxy {
 
@@ -56,8 +57,7 @@ struct Route {
   std::string prefix = "/";
   bool segments = true;
   std::string cluster;
-  // From the request head being sent to the first byte of the response; zero is "no limit".
-  Millis timeout{0};
+  RouteLimits limits{};
 };
 
 struct VirtualHost {
@@ -75,6 +75,7 @@ struct Listener {
   std::string address;
   uint16_t port = 0;
   std::string route_table;
+  HttpOptions http{};
   bool operator==(const Listener&) const = default;
 };
 

@@ -164,7 +164,7 @@ TEST(FailureTest, InstanceThatDiesIsReplacedForIdempotentRequestsOnly) {
 }
 
 TEST(FailureTest, BadResponsesBecome502) {
-  TestProxy proxy({.workers = 1, .max_head_bytes = 4096});
+  TestProxy proxy({.workers = 1, .limits = {.max_head_bytes = 4096}});
   for (const std::string& bad : {
            std::string("nonsense\r\n\r\n"),
            std::string("HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
@@ -192,13 +192,13 @@ TEST(FailureTest, SilenceHasLimits) {
     wire.ReadMessage();
     wire.AtEnd();
   });
-  TestProxy proxy({.workers = 1, .stream_idle_timeout = Millis{200}});
-  proxy.response_timeout = Millis{50};
+  TestProxy proxy({.workers = 1, .limits = {.stream_idle_timeout = Millis{200}}});
+  proxy.limits.first_byte_timeout = Millis{50};
   proxy.Serve({{app.port()}});
   auto response = proxy.Connect()->Ask(kGet);
   EXPECT_EQ(response->status(), 504);
   EXPECT_EQ(response->body, "an instance of web did not answer in time\n");
-  proxy.response_timeout = Millis{0};
+  proxy.limits.first_byte_timeout = Millis{0};
   proxy.Serve({{app.port()}});
   EXPECT_EQ(proxy.Connect()->Ask(kGet)->status(), 504) << "by the stream's own limit";
   auto client = proxy.Connect();
@@ -209,7 +209,8 @@ TEST(FailureTest, SilenceHasLimits) {
 
 TEST(FailureTest, SlowHeadsAndIdleClientsAreSentAway) {
   TestApp app(TestApp::Answering("hello"));
-  TestProxy proxy({.workers = 1, .head_timeout = Millis{100}, .client_idle_timeout = Millis{150}});
+  TestProxy proxy(
+      {.workers = 1, .limits = {.head_timeout = Millis{100}, .client_idle_timeout = Millis{150}}});
   proxy.Serve({{app.port()}});
   auto slow = proxy.Connect();
   slow->Send("GET / HTTP/1.1\r\n");

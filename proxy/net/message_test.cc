@@ -91,10 +91,14 @@ TEST(MessageTest, ForwardsWhatTheAppNeedsToKnow) {
   TestProxy proxy;
   proxy.Serve({{app.port()}});
   auto client = proxy.Connect();
-  client->Ask("GET /x?y HTTP/1.1\r\nHost: www.a:80\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n");
-  EXPECT_EQ(seen.get_future().get(),
-            "GET /x?y HTTP/1.1\r\nHost: www.a:80\r\nX-Forwarded-For: 9.9.9.9, 127.0.0.1\r\n"
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: www.a:80\r\n\r\n");
+  client->Ask(
+      "GET /x?y HTTP/1.1\r\nHost: www.a:80\r\nX-Forwarded-For: 9.9.9.9\r\nX-Request-Id: r1\r\n"
+      "\r\n");
+  EXPECT_THAT(seen.get_future().get(),
+              testing::MatchesRegex(
+                  "GET /x\\?y HTTP/1.1\r\nHost: www.a:80\r\nX-Forwarded-For: 127.0.0.1\r\n"
+                  "X-Forwarded-Proto: http\r\nX-Forwarded-Host: www.a:80\r\nX-Request-Id: r1\r\n"
+                  "traceparent: 00-[0-9a-f]+-[0-9a-f]+-01\r\n\r\n"));
 }
 
 TEST(MessageTest, RelaysEveryKindOfResponse) {
@@ -292,7 +296,7 @@ TEST(MessageTest, SlowReadersHoldTheAppBack) {
     const std::string chunk(100'000, 'd');
     for (int i = 0; i < 1'000 && wire.Send(chunk); ++i) written += chunk.size();
   });
-  TestProxy proxy({.workers = 1, .stream_idle_timeout = Millis{500}});
+  TestProxy proxy({.workers = 1, .limits = {.stream_idle_timeout = Millis{500}}});
   proxy.Serve({{app.port()}});
   auto client = proxy.Connect();
   client->Send(kGet);  // and then never reads
@@ -356,7 +360,7 @@ TEST(MessageTest, UpgradeMayBeDeclined) {
 
 TEST(MessageTest, RefusesWithTheRightStatusAndCloses) {
   TestApp app(TestApp::Answering("hello"));
-  TestProxy proxy({.workers = 1, .max_head_bytes = 4096});
+  TestProxy proxy({.workers = 1, .limits = {.max_head_bytes = 4096}});
   proxy.Serve({{app.port()}});
   struct Case {
     std::string bytes;

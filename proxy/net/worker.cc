@@ -77,6 +77,9 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     std::unique_ptr<ListenerState>& state = listener_states_[address];
     if (state == nullptr) state = std::make_unique<ListenerState>();
     state->route_table = listener.route_table;
+    state->limits = listener.http.Over(config_.limits);
+    state->forward = listener.http.forward;
+    state->proxy_protocol = listener.http.proxy_protocol;
   }
   // Also those no table names any more: their clients are served until they leave.
   for (auto& [address, state] : listener_states_) {
