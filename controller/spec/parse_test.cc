@@ -365,7 +365,7 @@ TEST(ParseTest, ChecksWholeDocuments) {
       {"kind: Gateway\ncommand: [x]\n",
        "2: unknown key command (allowed: kind, name, address, port, timeouts, limits, "
        "proxy_protocol, forwarded)"},
-      {"kind: Gateway\nlimits: {head: 1500}\n",
+      {"kind: Gateway\nlimits: {head: 1500B}\n",
        "2: limits.head: 1500 bytes are not whole KiB (allowed: 1Ki to 8Mi)"},
       {"kind: Gateway\nforwarded: {trusted: [10.0.0.1/8]}\n",
        "2: forwarded.trusted[0]: \"10.0.0.1/8\" is not a range of addresses (allowed: 10.0.0.0/8, "
@@ -499,6 +499,8 @@ stop:
   signal: SIGTERM
   grace: 10s
   drain: 30s
+timeouts:
+  connect: 1s
 restart:
   backoff: 100ms
   max_backoff: 30s

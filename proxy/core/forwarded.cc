@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <initializer_list>
 
 namespace pando::proxy {
@@ -13,10 +14,22 @@ void Append(std::string& out, std::initializer_list<std::string_view> parts) {
   for (std::string_view part : parts) out.append(part);
 }
 
-void AppendHex(uint64_t number, std::string& out) {
+// "00" to "ff", one behind the other.
+constexpr auto kHexPairs = [] {
   constexpr char kDigits[] = "0123456789abcdef";
+  std::array<char, 512> pairs{};
+  for (size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = kDigits[i >> 4];
+    pairs[2 * i + 1] = kDigits[i & 0xf];
+  }
+  return pairs;
+}();
+
+void AppendHex(uint64_t number, std::string& out) {
   char text[16];
-  for (int i = 15; i >= 0; --i, number >>= 4) text[i] = kDigits[number & 0xf];
+  for (size_t i = 0; i < 8; ++i) {
+    memcpy(text + 2 * i, kHexPairs.data() + 2 * ((number >> (56 - 8 * i)) & 0xff), 2);
+  }
   out.append(text, sizeof(text));
 }
 

@@ -67,6 +67,7 @@ ChunkedDecoder::State ChunkedDecoder::Step(char c) {
     case State::kExtensionQuoted:
     case State::kExtensionEscaped:
     case State::kExtensionEnd:
+    case State::kExtensionGap:
       return CountOverhead() ? StepExtension(c) : State::kFailed;
     case State::kSizeEnd:
       if (c != '\n') return State::kFailed;
@@ -114,10 +115,11 @@ ChunkedDecoder::State ChunkedDecoder::StepExtension(char c) {
       return IsTokenChar(c) ? State::kExtensionName : State::kFailed;
     case State::kExtensionName:
       if (IsTokenChar(c)) return state_;
+      if (c == '\r') return State::kSizeEnd;
       [[fallthrough]];
     case State::kExtensionNameEnd:
-      if (c == '=') return State::kExtensionValueStart;
       if (blank) return State::kExtensionNameEnd;
+      if (c == '=') return State::kExtensionValueStart;
       break;
     case State::kExtensionValueStart:
       if (blank) return state_;
@@ -125,6 +127,12 @@ ChunkedDecoder::State ChunkedDecoder::StepExtension(char c) {
       return IsTokenChar(c) ? State::kExtensionToken : State::kFailed;
     case State::kExtensionToken:
       if (IsTokenChar(c)) return state_;
+      [[fallthrough]];
+    case State::kExtensionEnd:
+      if (c == '\r') return State::kSizeEnd;
+      [[fallthrough]];
+    case State::kExtensionGap:
+      if (blank) return State::kExtensionGap;
       break;
     case State::kExtensionQuoted:
       if (c == '"') return State::kExtensionEnd;
@@ -133,12 +141,9 @@ ChunkedDecoder::State ChunkedDecoder::StepExtension(char c) {
     case State::kExtensionEscaped:
       return IsControl(c) ? State::kFailed : State::kExtensionQuoted;
     default:
-      break;
+      return State::kFailed;
   }
-  // The extension may end here, or another begin.
-  if (c == '\r') return State::kSizeEnd;
-  if (c == ';') return State::kExtensionStart;
-  return blank ? State::kExtensionEnd : State::kFailed;
+  return c == ';' ? State::kExtensionStart : State::kFailed;
 }
 
 size_t ChunkedDecoder::Consume(std::string_view data, std::string* payload) {

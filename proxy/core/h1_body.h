@@ -34,7 +34,8 @@ class ChunkedDecoder {
     kExtensionToken,
     kExtensionQuoted,
     kExtensionEscaped,
-    kExtensionEnd,
+    kExtensionEnd,  // behind a quoted value
+    kExtensionGap,  // blanks that another extension must follow
     kSizeEnd,  // the LF
     kData,
     kDataCr,

@@ -1,5 +1,6 @@
 #include "proxy/core/h1_parser.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -157,6 +158,10 @@ void ForEachElement(std::string_view list, Visit visit) {
   }
 }
 
+bool IsToken(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return In(kToken, c); });
+}
+
 bool ParseDigits(std::string_view text, uint64_t& out) {
   if (text.empty() || text.size() > 18) return false;
   out = 0;
@@ -214,6 +219,7 @@ std::optional<uint32_t> KeepAliveSeconds(std::string_view value) {
 
 HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
   bool has_codings = false;
+  bool bad_connection = false;
   for (HeaderField& field : fields) {
     switch (field.id) {
       case FieldId::kHost:
@@ -234,7 +240,9 @@ HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
         break;
       case FieldId::kConnection:
         ForEachElement(field.value, [&](std::string_view element) {
-          if (EqualsIgnoreCase(element, "close")) {
+          if (!IsToken(element)) {
+            bad_connection = true;
+          } else if (EqualsIgnoreCase(element, "close")) {
             out.close = true;
           } else if (EqualsIgnoreCase(element, "keep-alive")) {
             out.keep_alive = true;
@@ -272,12 +280,18 @@ HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
       case FieldId::kForwardedHost:
       case FieldId::kForwardedProto:
       case FieldId::kProxyConnection:
+        // Says nothing here, but others read it as a Connection.
+        ForEachElement(field.value, [&](std::string_view element) {
+          bad_connection = bad_connection || !IsToken(element);
+        });
+        break;
       case FieldId::kTe:
       case FieldId::kTracestate:
         break;
     }
   }
   if (out.has_length && out.chunked) return {400, "both Content-Length and Transfer-Encoding"};
+  if (bad_connection) return {400, "a malformed Connection"};
   return {};
 }
 
@@ -526,12 +540,10 @@ HeadError ParseResponseHead(std::string_view head, Method method, ResponseHead& 
     out.status = out.status * 10 + (c - '0');
   }
   if (out.status < 100 || out.status > 599) return kBadLine;
-  out.reason = {};
-  if (line.size() > 12) {
-    if (line[12] != ' ') return kBadLine;
-    out.reason = line.substr(13);
-    if (HasControl(out.reason)) return kBadLine;
-  }
+  // The space is there even when there is no reason.
+  if (line.size() < 13 || line[12] != ' ') return kBadLine;
+  out.reason = line.substr(13);
+  if (HasControl(out.reason)) return kBadLine;
 
   if (HeadError error = ParseFields(head.data() + lf + 1, head.data() + head.size(),
                                     kDefaultMaxFields, out.fields)) {

@@ -94,7 +94,9 @@ bool Upload(Wire& client, const std::string& id) {
                            "\r\nExpect: 100-continue\r\nX-Request-Id: ", id, "\r\n\r\n"));
   const auto first = client.ReadUntil("\r\n\r\n");
   if (!first.has_value()) return client.AtEnd();
-  if (!first->starts_with("HTTP/1.1 100")) return first->starts_with("HTTP/1.1 50");
+  if (!first->starts_with("HTTP/1.1 100")) {
+    return first->starts_with("HTTP/1.1 50") || first->starts_with("HTTP/1.1 408");
+  }
   client.Send(body);
   const auto response = client.ReadMessage();
   return response.has_value() ? IsWhole(response, body) : client.AtEnd();
@@ -170,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(Conversations, FaultTest,
                          testing::Values(Scenario{"requests", AskTwice, false},
                                          Scenario{"upload", Upload, true},
                                          Scenario{"tunnel", Tunnel, true}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& scenario) { return scenario.param.name; });
 
 }  // namespace
 }  // namespace pando::proxy

@@ -120,36 +120,28 @@ void H1Session::Pump() {
   }
 }
 
+// Takes the header alone: what follows it may be anything, and is read as if it had come first.
 bool H1Session::ReadPreamble() {
-  while (true) {
-    std::string_view bytes;
-    switch (stream_.Receive(worker_.poller().read_buffer(), bytes)) {
-      case Stream::Result::kBytes:
-        break;
-      case Stream::Result::kWait:
-        return false;
-      case Stream::Result::kEnd:
-      case Stream::Result::kError:
-        Close();
-        return false;
-    }
-    backlog_.Append(bytes);
-    const ProxyHeader header = ReadProxyHeader(backlog_.view());
-    switch (header.result) {
-      case ProxyHeader::Result::kIncomplete:
-        break;
-      case ProxyHeader::Result::kBad:
-        // Whoever speaks differently here is not the balancer, and has no answer coming.
-        worker_.stats().bad_requests.Add();
-        Close(true);
-        return false;
-      case ProxyHeader::Result::kComplete:
-        if (header.source) SetPeer(*header.source);
-        backlog_.Consume(header.size);
-        phase_ = Phase::kHead;
-        return true;
-    }
+  std::string_view bytes;
+  const Stream::Result result = stream_.Peek(worker_.poller().read_buffer(), bytes);
+  if (result == Stream::Result::kWait) return false;
+  const ProxyHeader header = ReadProxyHeader(bytes);
+  switch (header.result) {
+    case ProxyHeader::Result::kIncomplete:
+      if (result == Stream::Result::kBytes && !stream_.peer_closed()) return false;
+      break;  // no more of it will come
+    case ProxyHeader::Result::kBad:
+      worker_.stats().bad_requests.Add();
+      break;
+    case ProxyHeader::Result::kComplete:
+      if (!stream_.Skip(header.size)) break;
+      if (header.source) SetPeer(*header.source);
+      phase_ = Phase::kHead;
+      return true;
   }
+  // Whoever speaks differently here is not the balancer, and has no answer coming.
+  Close(true);
+  return false;
 }
 
 bool H1Session::ReadHead() {

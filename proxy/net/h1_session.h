@@ -51,6 +51,7 @@ class H1Session final : public EventSource, public Timer {
   const HttpLimits& limits() const { return listener_.limits; }
   const ForwardPolicy& forward_policy() const { return listener_.forward; }
   // Who is at the other end, by the PROXY header if there is one.
+  std::string_view client_address() const { return peer_.view(); }
   RequestOrigin origin() const { return {peer_.view(), "http", peer_trusted_}; }
   void ResumeLater();
 

@@ -226,7 +226,7 @@ TEST(OptionsTest, LimitsBodies) {
   EXPECT_EQ(response->status(), 413);
   EXPECT_EQ(response->body, "the request's body is larger than 10 bytes\n");
   EXPECT_EQ(answered, 3) << "a body cut short is no request";
-  EXPECT_EQ(proxy.InFlight(app.port()), 0u);
+  EXPECT_TRUE(Eventually([&] { return proxy.InFlight(app.port()) == 0; }));
 }
 
 TEST(OptionsTest, ListenersHaveTheirOwnPatience) {

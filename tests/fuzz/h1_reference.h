@@ -25,17 +25,22 @@ inline void Require(bool condition, const char* what) {
 
 inline std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
+inline void RequireAccepted(const boost::beast::error_code& error) {
+  if (error) Require(false, ("Beast refuses it: " + error.message()).c_str());
+}
+
 template <class Parser>
 void Unlimit(Parser& parser) {
   parser.header_limit(std::numeric_limits<std::uint32_t>::max());
   parser.body_limit(boost::none);
 }
 
-// Feeds all of `bytes`. Returns how many were used; `failed` says whether Beast refused them.
+// Feeds all of `bytes`. Returns how many were used; `failed` says whether, and why, Beast refused
+// them.
 template <class Parser>
-size_t Feed(Parser& parser, std::string_view bytes, bool& failed) {
+size_t Feed(Parser& parser, std::string_view bytes, boost::beast::error_code& failed) {
   size_t used = 0;
-  failed = false;
+  failed = {};
   while (used < bytes.size() && !parser.is_done()) {
     boost::beast::error_code error;
     const size_t step =
@@ -43,7 +48,7 @@ size_t Feed(Parser& parser, std::string_view bytes, bool& failed) {
     used += step;
     if (error == boost::beast::http::error::need_more) break;
     if (error) {
-      failed = true;
+      failed = error;
       break;
     }
     if (step == 0) break;
@@ -73,10 +78,10 @@ void CompareBodies(Parser& parser, BodyKind kind, uint64_t length, std::string_v
   const size_t used = ours.Consume(rest, &payload);
   if (ours.failed()) return;
   parser.eager(true);
-  bool failed = false;
+  boost::beast::error_code failed;
   const size_t theirs = Feed(parser, rest, failed);
   if (ours.done()) {
-    Require(!failed, "Beast refuses the body");
+    RequireAccepted(failed);
     Require(parser.is_done(), "Beast waits for more");
     Require(theirs == used, "where the body ends");
     Require(parser.get().body() == payload, "the payload");
