@@ -19,6 +19,16 @@ namespace pando::controller {
 
 enum class LbPolicy { kLeastRequest, kRoundRobin, kRandom };
 
+// How long proxies wait for an app's instances, and how much they send them. Zero: no limit.
+struct RequestBounds {
+  Millis connect_timeout{1'000};  // never zero
+  Millis first_byte_timeout{0};
+  Millis total_timeout{0};
+  uint64_t max_body_bytes = 0;
+
+  bool operator==(const RequestBounds&) const = default;
+};
+
 // What the core needs to know of a revision. `payload` is the whole spec, opaque here (the shell
 // serializes it without `replicas`, deterministically): equal payloads are equal releases.
 struct RevisionConfig {
@@ -26,6 +36,7 @@ struct RevisionConfig {
   std::vector<std::string> hosts{"*"};
   std::string path = "/";
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
+  RequestBounds bounds;
   Millis drain_timeout{30'000};
   Millis startup_timeout{30'000};
   std::map<std::string, std::string> node_labels;  // required of the node
@@ -130,6 +141,8 @@ struct Gateway {
   std::string address = "0.0.0.0";
   uint16_t port = 8080;
   std::optional<GatewayTls> tls{};
+  // The rest of its spec, opaque here, as a revision's payload is; empty: nothing else is said.
+  std::string options{};
 
   // The name of the listener that redirects to this gateway.
   std::string RedirectName() const { return name + "-redirect"; }
@@ -168,6 +181,7 @@ struct RoutingConfig {
     std::vector<std::string> hosts;
     std::string path;
     LbPolicy lb_policy = LbPolicy::kLeastRequest;
+    RequestBounds bounds{};
     bool operator==(const AppRoute&) const = default;
   };
   std::vector<AppRoute> routes;   // sorted by app

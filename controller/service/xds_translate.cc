@@ -12,15 +12,20 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/ip_range.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/digest.h"
+#include "controller/store/records.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "envoy/extensions/http/original_ip_detection/xff/v3/xff.pb.h"
+#include "pando/xds/v1/http.pb.h"
 
 namespace pando::controller {
 namespace {
@@ -32,6 +37,7 @@ namespace hcm = ::envoy::extensions::filters::network::http_connection_manager::
 namespace listener = ::envoy::config::listener::v3;
 namespace route = ::envoy::config::route::v3;
 namespace tls = ::envoy::extensions::transport_sockets::tls::v3;
+namespace xds_v1 = ::pando::xds::v1;
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
 
@@ -60,6 +66,16 @@ ResourceBody ToBody(const google::protobuf::Message& message, uint64_t generatio
   body.version = ContentVersion(body.any_bytes);
   body.generation = generation;
   return body;
+}
+
+void SetMillis(Millis from, google::protobuf::Duration& to) {
+  to.set_seconds(from.count() / 1'000);
+  to.set_nanos(static_cast<int32_t>(from.count() % 1'000) * 1'000'000);
+}
+
+void SetIfAny(uint32_t millis, google::protobuf::Duration* (hcm::HttpConnectionManager::*field)(),
+              hcm::HttpConnectionManager& to) {
+  if (millis > 0) SetMillis(Millis{millis}, *(to.*field)());
 }
 
 core::ConfigSource FromAds() {
@@ -105,7 +121,7 @@ cluster::Cluster ToCluster(const RoutingConfig::AppRoute& app) {
   result.set_name(app.app.value);
   result.set_type(cluster::Cluster::EDS);
   *result.mutable_eds_cluster_config()->mutable_eds_config() = FromAds();
-  result.mutable_connect_timeout()->set_seconds(1);
+  SetMillis(app.bounds.connect_timeout, *result.mutable_connect_timeout());
   result.set_lb_policy(ToLbPolicy(app.lb_policy));
   result.mutable_lrs_server()->mutable_self();
   return result;
@@ -126,12 +142,63 @@ tls::DownstreamTlsContext ToTlsContext(const GatewayTls& from) {
   return result;
 }
 
-// `name` is that of the listener and of its routes.
-listener::Listener ToListener(const std::string& name, const std::string& address, uint16_t port) {
+// Whose word about a request's way is taken.
+void SetTrusted(const v1::Forwarded& from, hcm::HttpConnectionManager& manager) {
+  if (from.trusted().empty()) return;
+  envoy::extensions::http::original_ip_detection::xff::v3::XffConfig xff;
+  xff.mutable_xff_trusted_cidrs()->set_recurse(true);
+  for (const std::string& text : from.trusted()) {
+    // The parser of specs lets nothing else pass.
+    const std::optional<IpRange> range = IpRange::Parse(text);
+    if (!range) continue;
+    core::CidrRange& added = *xff.mutable_xff_trusted_cidrs()->add_cidrs();
+    added.set_address_prefix(range->address());
+    added.mutable_prefix_len()->set_value(static_cast<uint32_t>(range->prefix_length()));
+  }
+  core::TypedExtensionConfig& extension = *manager.add_original_ip_detection_extensions();
+  extension.set_name("envoy.http.original_ip_detection.xff");
+  *extension.mutable_typed_config() = Pack(xff);
+}
+
+void SetHttpOptions(const v1::Gateway& from, hcm::HttpConnectionManager& manager) {
+  using Manager = hcm::HttpConnectionManager;
+  SetIfAny(from.timeouts().head_ms(), &Manager::mutable_request_headers_timeout, manager);
+  SetIfAny(from.timeouts().stream_idle_ms(), &Manager::mutable_stream_idle_timeout, manager);
+  if (from.timeouts().idle_ms() > 0) {
+    SetMillis(Millis{from.timeouts().idle_ms()},
+              *manager.mutable_common_http_protocol_options()->mutable_idle_timeout());
+  }
+  if (from.limits().fields() > 0) {
+    manager.mutable_common_http_protocol_options()->mutable_max_headers_count()->set_value(
+        from.limits().fields());
+  }
+  if (from.limits().head_bytes() > 0) {
+    manager.mutable_max_request_headers_kb()->set_value(from.limits().head_bytes() / 1'024);
+  }
+  SetTrusted(from.forwarded(), manager);
+
+  xds_v1::HttpOptions options;
+  if (from.limits().request_line_bytes() > 0) {
+    options.mutable_max_request_line_bytes()->set_value(from.limits().request_line_bytes());
+  }
+  options.set_append_untrusted_forwarded(from.forwarded().mode() == v1::Forwarded::APPEND);
+  options.set_rfc7239(from.forwarded().rfc7239());
+  options.set_pass_traces_only(from.forwarded().pass_traces_only());
+  if (options.ByteSizeLong() == 0) return;
+  hcm::HttpFilter& filter = *manager.add_http_filters();
+  filter.set_name("pando.http");
+  filter.set_is_optional(true);
+  *filter.mutable_typed_config() = Pack(options);
+}
+
+// `name` is that of the listener and of its routes; `spec` is of the gateway it belongs to.
+listener::Listener ToListener(const std::string& name, const std::string& address, uint16_t port,
+                              const v1::Gateway& spec) {
   hcm::HttpConnectionManager manager;
   manager.set_stat_prefix(name);
   *manager.mutable_rds()->mutable_config_source() = FromAds();
   manager.mutable_rds()->set_route_config_name(name);
+  SetHttpOptions(spec, manager);
   hcm::HttpFilter& router = *manager.add_http_filters();
   router.set_name("envoy.filters.http.router");
   *router.mutable_typed_config() = Pack(envoy::extensions::filters::http::router::v3::Router());
@@ -139,6 +206,12 @@ listener::Listener ToListener(const std::string& name, const std::string& addres
   listener::Listener result;
   result.set_name(name);
   *result.mutable_address() = ToAddress(address, port);
+  if (spec.proxy_protocol()) {
+    listener::ListenerFilter& proxy_protocol = *result.add_listener_filters();
+    proxy_protocol.set_name("envoy.filters.listener.proxy_protocol");
+    *proxy_protocol.mutable_typed_config() =
+        Pack(envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol());
+  }
   listener::Filter& filter = *result.add_filter_chains()->add_filters();
   filter.set_name("envoy.filters.network.http_connection_manager");
   *filter.mutable_typed_config() = Pack(manager);
@@ -146,7 +219,8 @@ listener::Listener ToListener(const std::string& name, const std::string& addres
 }
 
 listener::Listener ToListener(const Gateway& gateway) {
-  listener::Listener result = ToListener(gateway.name, gateway.address, gateway.port);
+  listener::Listener result = ToListener(gateway.name, gateway.address, gateway.port,
+                                         ToGatewaySpec(gateway));
   if (gateway.tls) {
     core::TransportSocket& socket = *result.mutable_filter_chains(0)->mutable_transport_socket();
     socket.set_name("envoy.transport_sockets.tls");
@@ -229,6 +303,16 @@ void AddRoute(const RoutingConfig::AppRoute& app, route::VirtualHost& host,
     added.mutable_match()->set_path_separated_prefix(path);
   }
   added.mutable_route()->set_cluster(app.app.value);
+  if (app.bounds.total_timeout > Millis{0}) {
+    SetMillis(app.bounds.total_timeout, *added.mutable_route()->mutable_timeout());
+  }
+  xds_v1::RouteOptions options;
+  if (app.bounds.first_byte_timeout > Millis{0}) {
+    SetMillis(app.bounds.first_byte_timeout, *options.mutable_first_byte_timeout());
+  }
+  options.set_max_body_bytes(app.bounds.max_body_bytes);
+  if (options.ByteSizeLong() == 0) return;
+  (*added.mutable_metadata()->mutable_typed_filter_metadata())["pando.route"] = Pack(options);
 }
 
 // A request sees only the most specific virtual host that matches its Host header. So that an app
@@ -361,7 +445,8 @@ absl::StatusOr<RoutingResources> ToRoutingResources(const RoutingConfig& routing
     result.routes[gateway.name] = ToBody(routes);
     if (gateway.tls && gateway.tls->redirect_from != 0) {
       result.listeners[gateway.RedirectName()] =
-          ToBody(ToListener(gateway.RedirectName(), gateway.address, gateway.tls->redirect_from));
+          ToBody(ToListener(gateway.RedirectName(), gateway.address, gateway.tls->redirect_from,
+                            ToGatewaySpec(gateway)));
       result.routes[gateway.RedirectName()] = ToBody(ToRedirectRoutes(gateway));
     }
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/store/records.h"
 #include "envoy/config/route/v3/route.pb.h"
 
 namespace pando::controller {
@@ -15,6 +16,7 @@ namespace {
 
 namespace route = ::envoy::config::route::v3;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string Text(const ResourceBody& body) {
   google::protobuf::Any any;
@@ -299,6 +301,144 @@ TEST(XdsTranslateTest, GatewayBecomesAListenerAndItsRoutes) {
   ignore_port_in_host_matching: true
 }
 )");
+}
+
+TEST(XdsTranslateTest, WhatAGatewaySaysOfRequestsIsInItsListener) {
+  v1::Gateway spec;
+  spec.set_name("default");
+  spec.set_address("::");
+  spec.set_port(80);
+  spec.mutable_timeouts()->set_head_ms(5'000);
+  spec.mutable_timeouts()->set_idle_ms(1'500);
+  spec.mutable_timeouts()->set_stream_idle_ms(60'000);
+  spec.mutable_limits()->set_request_line_bytes(4'096);
+  spec.mutable_limits()->set_head_bytes(32'768);
+  spec.mutable_limits()->set_fields(100);
+  spec.set_proxy_protocol(true);
+  spec.mutable_forwarded()->set_mode(v1::Forwarded::APPEND);
+  spec.mutable_forwarded()->add_trusted("10.0.0.0/8");
+  RoutingConfig routing = Routing({Route("web", {"*"}, "/")});
+  routing.gateways = {ToGateway(spec)};
+  const auto resources = ToRoutingResources(routing);
+  ASSERT_TRUE(resources.ok());
+  EXPECT_EQ(Text(resources->listeners.at("default")),
+            R"([type.googleapis.com/envoy.config.listener.v3.Listener] {
+  name: "default"
+  address {
+    socket_address {
+      address: "::"
+      port_value: 80
+    }
+  }
+  filter_chains {
+    filters {
+      name: "envoy.filters.network.http_connection_manager"
+      typed_config {
+        [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {
+          stat_prefix: "default"
+          rds {
+            config_source {
+              ads {
+              }
+              resource_api_version: V3
+            }
+            route_config_name: "default"
+          }
+          http_filters {
+            name: "pando.http"
+            typed_config {
+              [type.googleapis.com/pando.xds.v1.HttpOptions] {
+                max_request_line_bytes {
+                  value: 4096
+                }
+                append_untrusted_forwarded: true
+              }
+            }
+            is_optional: true
+          }
+          http_filters {
+            name: "envoy.filters.http.router"
+            typed_config {
+              [type.googleapis.com/envoy.extensions.filters.http.router.v3.Router] {
+              }
+            }
+          }
+          stream_idle_timeout {
+            seconds: 60
+          }
+          max_request_headers_kb {
+            value: 32
+          }
+          common_http_protocol_options {
+            idle_timeout {
+              seconds: 1
+              nanos: 500000000
+            }
+            max_headers_count {
+              value: 100
+            }
+          }
+          request_headers_timeout {
+            seconds: 5
+          }
+          original_ip_detection_extensions {
+            name: "envoy.http.original_ip_detection.xff"
+            typed_config {
+              [type.googleapis.com/envoy.extensions.http.original_ip_detection.xff.v3.XffConfig] {
+                xff_trusted_cidrs {
+                  cidrs {
+                    address_prefix: "10.0.0.0"
+                    prefix_len {
+                      value: 8
+                    }
+                  }
+                  recurse: true
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  listener_filters {
+    name: "envoy.filters.listener.proxy_protocol"
+    typed_config {
+      [type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol] {
+      }
+    }
+  }
+}
+)");
+}
+
+TEST(XdsTranslateTest, WhatAnAppSaysOfRequestsIsInItsClusterAndItsRoutes) {
+  RoutingConfig::AppRoute app = Route("web", {"*"}, "/");
+  app.bounds = {Millis{250}, Millis{30'000}, Millis{120'000}, 1'048'576};
+  const auto resources = ToRoutingResources(Routing({app}));
+  ASSERT_TRUE(resources.ok());
+  EXPECT_THAT(Text(resources->clusters.at("web")),
+              HasSubstr("  connect_timeout {\n    nanos: 250000000\n  }\n"));
+  EXPECT_THAT(Text(resources->routes.at("default")), HasSubstr(R"(      route {
+        cluster: "web"
+        timeout {
+          seconds: 120
+        }
+      }
+      metadata {
+        typed_filter_metadata {
+          key: "pando.route"
+          value {
+            [type.googleapis.com/pando.xds.v1.RouteOptions] {
+              first_byte_timeout {
+                seconds: 30
+              }
+              max_body_bytes: 1048576
+            }
+          }
+        }
+      }
+)"));
 }
 
 TEST(XdsTranslateTest, LongestPrefixFirstWithinAHost) {

@@ -30,6 +30,8 @@ constexpr size_t kMaxCertificates = 1'000;
 constexpr size_t kMaxProcessBytes = 256 << 10;
 constexpr uint64_t kMinMemory = 1 << 20;
 constexpr uint64_t kMaxMemory = 1ull << 44;
+constexpr uint64_t kMaxBody = 1ull << 50;
+constexpr uint32_t kKib = 1 << 10;
 
 // ---- field readers; M is the message the field belongs to ----
 
@@ -173,6 +175,18 @@ constexpr Field<v1::Restart> kRestartFields[] = {
     {"reset_after", ReadDuration<&v1::Restart::set_reset_after_ms, 100, kDay>},
 };
 
+constexpr Field<v1::RequestTimeouts> kTimeoutFields[] = {
+    {"connect", ReadDuration<&v1::RequestTimeouts::set_connect_ms, 10, kHour>},
+    {"first_byte", ReadDuration<&v1::RequestTimeouts::set_first_byte_ms, 10, kDay>},
+    {"total", ReadDuration<&v1::RequestTimeouts::set_total_ms, 10, kDay>},
+};
+
+void ReadBody(const Input& value, v1::RequestLimits& into) {
+  if (const auto bytes = value.Size(1, kMaxBody)) into.set_body_bytes(*bytes);
+}
+
+constexpr Field<v1::RequestLimits> kLimitFields[] = {{"body", ReadBody}};
+
 // ---- an app ----
 
 struct AppDraft {
@@ -237,6 +251,14 @@ constexpr Field<AppDraft> kAppFields[] = {
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Placement>(value, kPlacementFields, *into.spec.mutable_placement());
      }},
+    {"timeouts",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::RequestTimeouts>(value, kTimeoutFields, *into.spec.mutable_timeouts());
+     }},
+    {"limits",
+     [](const Input& value, AppDraft& into) {
+       ReadFields<v1::RequestLimits>(value, kLimitFields, *into.spec.mutable_limits());
+     }},
     {"restart",
      [](const Input& value, AppDraft& into) {
        v1::Restart& restart = *into.spec.mutable_restart();
@@ -263,6 +285,8 @@ v1::AppSpec DefaultApp() {
   spec.mutable_stop()->set_drain_ms(30 * kSecond);
   spec.mutable_resources();
   spec.mutable_placement();
+  spec.mutable_timeouts()->set_connect_ms(kSecond);
+  spec.mutable_limits();
   spec.mutable_restart()->set_backoff_initial_ms(100);
   spec.mutable_restart()->set_backoff_max_ms(30 * kSecond);
   spec.mutable_restart()->set_reset_after_ms(10 * kSecond);
@@ -391,12 +415,80 @@ void ReadGatewayTls(const Input& value, v1::Gateway& into) {
   }
 }
 
+void ReadRequestLine(const Input& value, v1::GatewayLimits& into) {
+  if (const auto bytes = value.Size(128, 1'024 * kKib)) {
+    into.set_request_line_bytes(static_cast<uint32_t>(*bytes));
+  }
+}
+
+void ReadHeadSize(const Input& value, v1::GatewayLimits& into) {
+  const auto bytes = value.Size(kKib, 8'192 * kKib);
+  if (!bytes) return;
+  // The proxies are told in KiB.
+  if (*bytes % kKib != 0) {
+    value.Fail(absl::StrCat(*bytes, " bytes are not whole KiB (allowed: 1Ki to 8Mi)"));
+  } else {
+    into.set_head_bytes(static_cast<uint32_t>(*bytes));
+  }
+}
+
+constexpr Field<v1::GatewayTimeouts> kGatewayTimeoutFields[] = {
+    {"head", ReadDuration<&v1::GatewayTimeouts::set_head_ms, 10, kHour>},
+    {"idle", ReadDuration<&v1::GatewayTimeouts::set_idle_ms, 10, kDay>},
+    {"stream_idle", ReadDuration<&v1::GatewayTimeouts::set_stream_idle_ms, 10, kDay>},
+};
+constexpr Field<v1::GatewayLimits> kGatewayLimitFields[] = {
+    {"request_line", ReadRequestLine},
+    {"head", ReadHeadSize},
+    {"fields", ReadWhole<&v1::GatewayLimits::set_fields, 1, 10'000>},
+};
+constexpr Field<v1::Forwarded> kForwardedFields[] = {
+    {"mode",
+     [](const Input& value, v1::Forwarded& into) {
+       const auto chosen = value.OneOf({"replace", "append"});
+       if (chosen) into.set_mode(*chosen == 0 ? v1::Forwarded::REPLACE : v1::Forwarded::APPEND);
+     }},
+    {"trusted",
+     [](const Input& value, v1::Forwarded& into) {
+       into.clear_trusted();
+       value.ForEachItem(kMaxListItems, [&](const Input& item) {
+         if (auto range = item.Text(CheckAddressRange)) into.add_trusted(*std::move(range));
+       });
+     }},
+    {"rfc7239",
+     [](const Input& value, v1::Forwarded& into) {
+       if (const auto wanted = value.Bool()) into.set_rfc7239(*wanted);
+     }},
+    {"traces",
+     [](const Input& value, v1::Forwarded& into) {
+       if (const auto chosen = value.OneOf({"start", "pass"})) {
+         into.set_pass_traces_only(*chosen == 1);
+       }
+     }},
+};
+
 constexpr Field<v1::Gateway> kGatewayFields[] = {
     {"kind", [](const Input&, v1::Gateway&) {}},  // read before this table is chosen
     {"name", ReadChecked<&v1::Gateway::mutable_name, CheckName>},
     {"address", ReadChecked<&v1::Gateway::mutable_address, CheckAddress>},
     {"port", ReadPort},
     {"tls", ReadGatewayTls},
+    {"timeouts",
+     [](const Input& value, v1::Gateway& into) {
+       ReadFields<v1::GatewayTimeouts>(value, kGatewayTimeoutFields, *into.mutable_timeouts());
+     }},
+    {"limits",
+     [](const Input& value, v1::Gateway& into) {
+       ReadFields<v1::GatewayLimits>(value, kGatewayLimitFields, *into.mutable_limits());
+     }},
+    {"proxy_protocol",
+     [](const Input& value, v1::Gateway& into) {
+       if (const auto wanted = value.Bool()) into.set_proxy_protocol(*wanted);
+     }},
+    {"forwarded",
+     [](const Input& value, v1::Gateway& into) {
+       ReadFields<v1::Forwarded>(value, kForwardedFields, *into.mutable_forwarded());
+     }},
 };
 
 v1::Gateway ReadGateway(const Input& document) {

@@ -59,6 +59,10 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_EQ(spec.stop().drain_ms(), 30'000u);
   EXPECT_EQ(spec.resources().cpu_millis(), 0u);
   EXPECT_EQ(spec.resources().memory_bytes(), 0u);
+  EXPECT_EQ(spec.timeouts().connect_ms(), 1'000u);
+  EXPECT_EQ(spec.timeouts().first_byte_ms(), 0u);
+  EXPECT_EQ(spec.timeouts().total_ms(), 0u);
+  EXPECT_EQ(spec.limits().body_bytes(), 0u);
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 100u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 30'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 10'000u);
@@ -76,6 +80,8 @@ load_balancing: {policy: random}
 stop: {signal: SIGINT, grace: 1.5s, drain: 0s}
 resources: {cpu: 0.5, memory: 512MiB}
 placement: {labels: {disk: ssd, zone: "a 1"}}
+timeouts: {connect: 250ms, first_byte: 30s, total: 2m}
+limits: {body: 10MiB}
 restart: {backoff: 50ms, max_backoff: 5s, reset_after: 1m}
 )";
 
@@ -105,6 +111,10 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.resources().cpu_millis(), 500u);
   EXPECT_EQ(spec.resources().memory_bytes(), 512u << 20);
   EXPECT_EQ(spec.placement().labels().at("zone"), "a 1");
+  EXPECT_EQ(spec.timeouts().connect_ms(), 250u);
+  EXPECT_EQ(spec.timeouts().first_byte_ms(), 30'000u);
+  EXPECT_EQ(spec.timeouts().total_ms(), 120'000u);
+  EXPECT_EQ(spec.limits().body_bytes(), 10u << 20);
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 50u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 5'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 60'000u);
@@ -146,6 +156,30 @@ TEST(ParseTest, ReadsSeveralDocuments) {
   EXPECT_EQ(specs->gateways[0].name(), "default");
   EXPECT_EQ(specs->gateways[0].address(), "127.0.0.1");
   EXPECT_EQ(specs->gateways[0].port(), 9090u);
+}
+
+TEST(ParseTest, AGatewaySaysWhatItTakesAndWhomItBelieves) {
+  const auto specs = ParseSpecs(
+      "kind: Gateway\n"
+      "timeouts: {head: 5s, idle: 1m, stream_idle: 10m}\n"
+      "limits: {request_line: 4Ki, head: 32Ki, fields: 100}\n"
+      "proxy_protocol: true\n"
+      "forwarded: {mode: append, trusted: [10.0.0.0/8, \"2001:db8::1\"], rfc7239: true, "
+      "traces: pass}\n",
+      kOptions);
+  ASSERT_TRUE(specs.ok()) << specs.status();
+  const v1::Gateway& gateway = specs->gateways[0];
+  EXPECT_EQ(gateway.timeouts().head_ms(), 5'000u);
+  EXPECT_EQ(gateway.timeouts().idle_ms(), 60'000u);
+  EXPECT_EQ(gateway.timeouts().stream_idle_ms(), 600'000u);
+  EXPECT_EQ(gateway.limits().request_line_bytes(), 4'096u);
+  EXPECT_EQ(gateway.limits().head_bytes(), 32'768u);
+  EXPECT_EQ(gateway.limits().fields(), 100u);
+  EXPECT_TRUE(gateway.proxy_protocol());
+  EXPECT_EQ(gateway.forwarded().mode(), v1::Forwarded::APPEND);
+  EXPECT_THAT(gateway.forwarded().trusted(), ElementsAre("10.0.0.0/8", "2001:db8::1"));
+  EXPECT_TRUE(gateway.forwarded().rfc7239());
+  EXPECT_TRUE(gateway.forwarded().pass_traces_only());
 }
 
 TEST(ParseTest, AGatewayHasDefaults) {
@@ -207,13 +241,13 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
        "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
       {"health: {interval: 1x}", "3: health.interval: \"1x\" is not a duration " + duration},
       {"health: {interval: 5}", "3: health.interval: \"5\" has no unit " + duration},
@@ -360,7 +394,8 @@ TEST(ParseTest, ChecksWholeDocuments) {
        "127.0.0.1 or ::)"},
       {"kind: Gateway\nadress: 127.0.0.1\n", "2: unknown key adress (did you mean address?)"},
       {"kind: Gateway\ncommand: [x]\n",
-       "2: unknown key command (allowed: kind, name, address, port, tls)"},
+       "2: unknown key command (allowed: kind, name, address, port, tls, timeouts, limits, "
+       "proxy_protocol, forwarded)"},
       {"kind: Gateway\ntls: {}\n",
        "2: tls.certificates: is missing (a list, for example [{cert: /etc/tls/a.pem, key: "
        "/etc/tls/a.key}])"},
@@ -377,6 +412,13 @@ TEST(ParseTest, ChecksWholeDocuments) {
        "2: tls.redirect.from: is missing (the port of plain HTTP, for example 80)"},
       {"kind: Gateway\nport: 80\ntls: {certificates: [{cert: /a, key: /b}], redirect: 80}\n",
        "1: tls.redirect: 80 is the port of the gateway itself (choose another)"},
+      {"kind: Gateway\nlimits: {head: 1500B}\n",
+       "2: limits.head: 1500 bytes are not whole KiB (allowed: 1Ki to 8Mi)"},
+      {"kind: Gateway\nforwarded: {trusted: [10.0.0.1/8]}\n",
+       "2: forwarded.trusted[0]: \"10.0.0.1/8\" is not a range of addresses (allowed: 10.0.0.0/8, "
+       "2001:db8::/32 or one address, without bits behind the prefix)"},
+      {"kind: Gateway\nforwarded: {mode: keep}\n",
+       "2: forwarded.mode: \"keep\" is not known (allowed: replace, append)"},
       {"kind: Gateway\n---\nkind: Gateway\n",
        "3: name: \"default\" is taken (by the document of line 1)"},
   };
@@ -504,6 +546,8 @@ stop:
   signal: SIGTERM
   grace: 10s
   drain: 30s
+timeouts:
+  connect: 1s
 restart:
   backoff: 100ms
   max_backoff: 30s

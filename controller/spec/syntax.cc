@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/ip_range.h"
 #include "controller/spec/mistakes.h"
 
 namespace pando::controller {
@@ -138,6 +139,12 @@ Complaint CheckAddress(std::string_view text) {
     return std::nullopt;
   }
   return Refuse(text, "an address", "a numeric one, for example 0.0.0.0, 127.0.0.1 or ::");
+}
+
+Complaint CheckAddressRange(std::string_view text) {
+  if (IpRange::Parse(text).has_value()) return std::nullopt;
+  return Refuse(text, "a range of addresses",
+                "10.0.0.0/8, 2001:db8::/32 or one address, without bits behind the prefix");
 }
 
 }  // namespace pando::controller

@@ -25,5 +25,7 @@ Complaint CheckLabelValue(std::string_view text);
 Complaint CheckAbsolutePath(std::string_view text);
 // A numeric IPv4 or IPv6 address.
 Complaint CheckAddress(std::string_view text);
+// One, or a range: "10.0.0.0/8".
+Complaint CheckAddressRange(std::string_view text);
 
 }  // namespace pando::controller

@@ -102,6 +102,20 @@ std::string ToYaml(const v1::AppSpec& spec) {
     out << EndMap;
   }
 
+  out << Key << "timeouts" << Value << BeginMap;
+  out << Key << "connect" << Value << FormatDuration(spec.timeouts().connect_ms());
+  if (spec.timeouts().first_byte_ms() > 0) {
+    out << Key << "first_byte" << Value << FormatDuration(spec.timeouts().first_byte_ms());
+  }
+  if (spec.timeouts().total_ms() > 0) {
+    out << Key << "total" << Value << FormatDuration(spec.timeouts().total_ms());
+  }
+  out << EndMap;
+  if (spec.limits().body_bytes() > 0) {
+    out << Key << "limits" << Value << BeginMap << Key << "body" << Value
+        << FormatSize(spec.limits().body_bytes()) << EndMap;
+  }
+
   out << Key << "restart" << Value << BeginMap;
   out << Key << "backoff" << Value << FormatDuration(spec.restart().backoff_initial_ms());
   out << Key << "max_backoff" << Value << FormatDuration(spec.restart().backoff_max_ms());

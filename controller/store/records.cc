@@ -298,6 +298,12 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.hosts.assign(spec.route().hosts().begin(), spec.route().hosts().end());
   config.path = spec.route().path();
   config.lb_policy = FromSpec(spec.load_balancing().policy());
+  if (spec.timeouts().connect_ms() > 0) {
+    config.bounds.connect_timeout = Millis{spec.timeouts().connect_ms()};
+  }
+  config.bounds.first_byte_timeout = Millis{spec.timeouts().first_byte_ms()};
+  config.bounds.total_timeout = Millis{spec.timeouts().total_ms()};
+  config.bounds.max_body_bytes = spec.limits().body_bytes();
   config.drain_timeout = Millis{spec.stop().drain_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};
   config.node_labels.insert(spec.placement().labels().begin(), spec.placement().labels().end());
@@ -315,10 +321,16 @@ v1::AppSpec ToAppSpec(const RevisionConfig& config) {
 }
 
 Gateway ToGateway(const v1::Gateway& spec) {
+  v1::Gateway options = spec;
+  options.clear_name();
+  options.clear_address();
+  options.clear_port();
+  options.clear_tls();
   Gateway gateway;
   gateway.name = spec.name();
   gateway.address = spec.address();
   gateway.port = static_cast<uint16_t>(spec.port());
+  gateway.options = Serialize(options);
   if (!spec.has_tls()) return gateway;
   GatewayTls& tls = gateway.tls.emplace();
   for (const v1::GatewayTls::Certificate& certificate : spec.tls().certificates()) {
@@ -332,6 +344,8 @@ Gateway ToGateway(const v1::Gateway& spec) {
 
 v1::Gateway ToGatewaySpec(const Gateway& gateway) {
   v1::Gateway spec;
+  // As for payloads.
+  if (!spec.ParseFromString(gateway.options)) std::abort();
   spec.set_name(gateway.name);
   spec.set_address(gateway.address);
   spec.set_port(gateway.port);

@@ -38,6 +38,9 @@ absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t lim
 // The core's view of a spec: what it needs by name, the rest as payload (without `replicas`).
 RevisionConfig ToRevisionConfig(const v1::AppSpec& spec);
 v1::AppSpec ToAppSpec(const RevisionConfig& config);
+// Likewise of a gateway, with the rest as options.
+Gateway ToGateway(const v1::Gateway& spec);
+v1::Gateway ToGatewaySpec(const Gateway& gateway);
 
 Gateway ToGateway(const v1::Gateway& spec);
 v1::Gateway ToGatewaySpec(const Gateway& gateway);

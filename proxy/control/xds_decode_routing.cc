@@ -8,9 +8,10 @@
 #include "common/base/status_macros.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
-#include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "pando/xds/v1/http.pb.h"
 #include "proxy/control/xds_decode.h"
+#include "proxy/control/xds_decode_http.h"
 #include "proxy/control/xds_decode_tls.h"
 #include "proxy/control/xds_field.h"
 
@@ -20,62 +21,8 @@ namespace {
 namespace hcm = ::envoy::extensions::filters::network::http_connection_manager::v3;
 namespace listener = ::envoy::config::listener::v3;
 namespace route = ::envoy::config::route::v3;
-using Router = ::envoy::extensions::filters::http::router::v3::Router;
 
 // ---- listeners ----
-
-absl::Status CheckHttpFilters(const std::string& field, const hcm::HttpConnectionManager& from) {
-  const std::string filters = Sub(field, "http_filters");
-  const std::string router_url =
-      absl::StrCat("type.googleapis.com/", Router::descriptor()->full_name());
-  bool has_router = false;
-  for (int i = 0; i < from.http_filters_size(); ++i) {
-    const hcm::HttpFilter& filter = from.http_filters(i);
-    const std::string config = Sub(Indexed(filters, i), "typed_config");
-    if (has_router) return Refuse(Indexed(filters, i), "is after the router, which is the last");
-    if (filter.typed_config().type_url() == router_url) {
-      Router router;
-      PANDO_RETURN_IF_ERROR(Unpack(config, filter.typed_config(), router));
-      has_router = true;
-    } else if (!filter.has_typed_config()) {
-      return NotSet(config);
-    } else if (!filter.is_optional()) {
-      return Refuse(Indexed(filters, i),
-                    absl::StrCat("filter \"", filter.name(), "\" (",
-                                 filter.typed_config().type_url(), ") is not supported"));
-    }
-  }
-  if (!has_router) return Refuse(filters, "the router filter is missing");
-  return absl::OkStatus();
-}
-
-// Returns the name of the routes.
-absl::StatusOr<std::string> ReadManager(const std::string& field,
-                                        const hcm::HttpConnectionManager& from) {
-  using hcm::HttpConnectionManager;
-  if (from.codec_type() != HttpConnectionManager::AUTO &&
-      from.codec_type() != HttpConnectionManager::HTTP1) {
-    return Refuse(Sub(field, "codec_type"),
-                  absl::StrCat(HttpConnectionManager::CodecType_Name(from.codec_type()),
-                               " is not supported (use AUTO or HTTP1)"));
-  }
-  const std::pair<const char*, bool> fields[] = {
-      {"drain_timeout", from.has_drain_timeout()},
-      {"stream_idle_timeout", from.has_stream_idle_timeout()},
-      {"request_timeout", from.has_request_timeout()},
-      {"common_http_protocol_options", from.has_common_http_protocol_options()}};
-  for (const auto& [name, is_set] : fields) {
-    if (is_set) return Unsupported(Sub(field, name));
-  }
-  if (from.has_route_config()) {
-    return Refuse(Sub(field, "route_config"), "inline routes are not supported (use rds)");
-  }
-  if (!from.has_rds()) return NotSet(Sub(field, "rds"));
-  PANDO_RETURN_IF_ERROR(CheckFromAds(Sub(field, "rds.config_source"), from.rds().config_source()));
-  if (from.rds().route_config_name().empty()) return NotSet(Sub(field, "rds.route_config_name"));
-  PANDO_RETURN_IF_ERROR(CheckHttpFilters(field, from));
-  return from.rds().route_config_name();
-}
 
 absl::Status ReadFilterChain(const listener::FilterChain& chain, Listener& result) {
   const std::string field = "filter_chains[0]";
@@ -94,8 +41,7 @@ absl::Status ReadFilterChain(const listener::FilterChain& chain, Listener& resul
   hcm::HttpConnectionManager manager;
   PANDO_RETURN_IF_ERROR(
       Unpack(Sub(Indexed(filters, 0), "typed_config"), chain.filters(0).typed_config(), manager));
-  PANDO_ASSIGN_OR_RETURN(result.route_table, ReadManager(Indexed(filters, 0), manager));
-  return absl::OkStatus();
+  return ReadManager(Indexed(filters, 0), manager, result);
 }
 
 absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& any_bytes) {
@@ -107,7 +53,6 @@ absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& 
   }
   PANDO_ASSIGN_OR_RETURN(SocketEndpoint socket, ToSocketEndpoint("address", from.address()));
   if (from.has_api_listener()) return Unsupported("api_listener");
-  if (from.listener_filters_size() > 0) return Unsupported("listener_filters");
   if (from.has_default_filter_chain()) return Unsupported("default_filter_chain");
   if (from.filter_chains_size() != 1) {
     return Refuse("filter_chains",
@@ -117,6 +62,7 @@ absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& 
   result.name = name;
   result.address = std::move(socket.address);
   result.port = socket.port;
+  PANDO_RETURN_IF_ERROR(ReadListenerFilters(from, result.http));
   PANDO_RETURN_IF_ERROR(ReadFilterChain(from.filter_chains(0), result));
   return result;
 }
@@ -182,7 +128,8 @@ absl::Status ReadAction(const std::string& field, const route::RouteAction& from
   }
   result.cluster = from.cluster();
   if (from.has_timeout()) {
-    PANDO_ASSIGN_OR_RETURN(result.timeout, ToMillis(Sub(field, "timeout"), from.timeout()));
+    PANDO_ASSIGN_OR_RETURN(result.limits.total_timeout,
+                           ToMillis(Sub(field, "timeout"), from.timeout()));
   }
   return absl::OkStatus();
 }
@@ -212,9 +159,27 @@ absl::Status ReadRedirect(const std::string& field, const route::RedirectAction&
   return absl::OkStatus();
 }
 
+// What only our own control plane says.
+absl::Status ReadRouteOptions(const std::string& field, const route::Route& from,
+                              RouteLimits& result) {
+  const auto& metadata = from.metadata().typed_filter_metadata();
+  const auto found = metadata.find("pando.route");
+  if (found == metadata.end()) return absl::OkStatus();
+  const std::string at = Sub(field, "metadata.typed_filter_metadata[pando.route]");
+  ::pando::xds::v1::RouteOptions options;
+  PANDO_RETURN_IF_ERROR(Unpack(at, found->second, options));
+  if (options.has_first_byte_timeout()) {
+    PANDO_ASSIGN_OR_RETURN(result.first_byte_timeout,
+                           ToMillis(Sub(at, "first_byte_timeout"), options.first_byte_timeout()));
+  }
+  result.max_body_bytes = options.max_body_bytes();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Route> ToRoute(const std::string& field, const route::Route& from) {
   Route result;
   if (!from.has_match()) return NotSet(Sub(field, "match"));
+  PANDO_RETURN_IF_ERROR(ReadRouteOptions(field, from, result.limits));
   PANDO_RETURN_IF_ERROR(ReadMatch(Sub(field, "match"), from.match(), result));
   switch (from.action_case()) {
     case route::Route::kRoute:

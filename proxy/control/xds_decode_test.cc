@@ -5,10 +5,16 @@
 
 #include <functional>
 
+#include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
+#include "envoy/extensions/http/original_ip_detection/xff/v3/xff.pb.h"
+#include "pando/xds/v1/http.pb.h"
 #include "proxy/control/test_resources.h"
 
 namespace pando::proxy {
 namespace {
+
+using ::envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol;
+using ::envoy::extensions::http::original_ip_detection::xff::v3::XffConfig;
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -242,6 +248,46 @@ TEST(DecodeListenerTest, ReadsAddressAndRoutes) {
   EXPECT_EQ(*listener, (Listener{"default", "127.0.0.1", 8080, "default"}));
 }
 
+TEST(DecodeListenerTest, ReadsWhatIsSaidOfRequests) {
+  hcm::HttpConnectionManager manager = GoodManager();
+  const hcm::HttpFilter router = manager.http_filters(0);
+  manager.mutable_request_headers_timeout()->set_seconds(5);
+  manager.mutable_stream_idle_timeout()->set_seconds(60);
+  manager.mutable_common_http_protocol_options()->mutable_idle_timeout()->set_nanos(500'000'000);
+  manager.mutable_common_http_protocol_options()->mutable_max_headers_count()->set_value(100);
+  manager.mutable_max_request_headers_kb()->set_value(32);
+  XffConfig xff;
+  auto& cidr = *xff.mutable_xff_trusted_cidrs()->add_cidrs();
+  cidr.set_address_prefix("10.0.0.0");
+  cidr.mutable_prefix_len()->set_value(8);
+  *manager.add_original_ip_detection_extensions()->mutable_typed_config() = Pack(xff);
+  pando::xds::v1::HttpOptions options;
+  options.mutable_max_request_line_bytes()->set_value(4'096);
+  options.set_append_untrusted_forwarded(true);
+  options.set_rfc7239(true);
+  options.set_pass_traces_only(true);
+  *manager.mutable_http_filters(0)->mutable_typed_config() = Pack(options);
+  *manager.add_http_filters() = router;
+  xds_listener::Listener from = GoodListener("default", 80, manager);
+  *from.add_listener_filters()->mutable_typed_config() = Pack(ProxyProtocol());
+
+  const auto listener = DecodeListener("default", AnyBytes(from));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  HttpOptions want;
+  want.head_timeout = Millis{5'000};
+  want.stream_idle_timeout = Millis{60'000};
+  want.client_idle_timeout = Millis{500};
+  want.max_fields = 100;
+  want.max_head_bytes = 32'768;
+  want.max_request_line_bytes = 4'096;
+  want.proxy_protocol = true;
+  want.forward.mode = ForwardPolicy::Mode::kAppend;
+  want.forward.rfc7239 = true;
+  want.forward.start_traces = false;
+  want.forward.trusted = {*IpRange::Parse("10.0.0.0/8")};
+  EXPECT_EQ(listener->http, want);
+}
+
 TEST(DecodeListenerTest, OptionalFiltersAreSkipped) {
   hcm::HttpConnectionManager manager = GoodManager();
   const hcm::HttpFilter router = manager.http_filters(0);
@@ -263,7 +309,16 @@ TEST(DecodeListenerTest, RefusesWhatItCannotHonour) {
       {[](Listener& l) { l.mutable_address()->mutable_socket_address()->set_port_value(70000); },
        "address.socket_address.port_value: 70000 is not in 1-65535"},
       {[](Listener& l) { l.mutable_api_listener(); }, "api_listener: is set but not supported"},
-      {[](Listener& l) { l.add_listener_filters(); }, "listener_filters: is set but not supported"},
+      {[](Listener& l) { l.add_listener_filters()->mutable_typed_config()->set_type_url("x"); },
+       "listener_filters[0].typed_config: type_url is \"x\", not "
+       "\"type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol\""},
+      {[](Listener& l) {
+         ProxyProtocol lax;
+         lax.set_allow_requests_without_proxy_protocol(true);
+         *l.add_listener_filters()->mutable_typed_config() = Pack(lax);
+       },
+       "listener_filters[0].typed_config.allow_requests_without_proxy_protocol: is set but not "
+       "supported"},
       {[](Listener& l) { l.mutable_default_filter_chain(); },
        "default_filter_chain: is set but not supported"},
       {[](Listener& l) { l.clear_filter_chains(); }, "filter_chains: there are 0, not 1"},
@@ -375,6 +430,33 @@ TEST(DecodeListenerTest, RefusesWhatItCannotHonourOfTheConnectionManager) {
        "codec_type: HTTP2 is not supported (use AUTO or HTTP1)"},
       {[](Manager& m) { m.mutable_request_timeout(); },
        "request_timeout: is set but not supported"},
+      {[](Manager& m) { m.mutable_stream_idle_timeout(); },
+       "stream_idle_timeout: 0 s is not supported"},
+      {[](Manager& m) { m.mutable_max_request_headers_kb()->set_value(9'000); },
+       "max_request_headers_kb: 9000 is more than 8192"},
+      {[](Manager& m) {
+         m.mutable_common_http_protocol_options()->mutable_max_headers_count()->set_value(0);
+       },
+       "common_http_protocol_options.max_headers_count: 0 is less than 1"},
+      {[](Manager& m) { m.mutable_common_http_protocol_options()->mutable_max_stream_duration(); },
+       "common_http_protocol_options.max_stream_duration: is set but not supported"},
+      {[](Manager& m) { m.set_xff_num_trusted_hops(1); },
+       "xff_num_trusted_hops: is set but not supported"},
+      {[](Manager& m) {
+         XffConfig xff;
+         auto& cidr = *xff.mutable_xff_trusted_cidrs()->add_cidrs();
+         cidr.set_address_prefix("10.0.0.1");
+         cidr.mutable_prefix_len()->set_value(8);
+         *m.add_original_ip_detection_extensions()->mutable_typed_config() = Pack(xff);
+       },
+       "original_ip_detection_extensions[0].typed_config.xff_trusted_cidrs.cidrs[0]: "
+       "\"10.0.0.1/8\" is not a range of addresses"},
+      {[](Manager& m) {
+         pando::xds::v1::HttpOptions options;
+         options.mutable_max_request_line_bytes()->set_value(5);
+         *m.mutable_http_filters(0)->mutable_typed_config() = Pack(options);
+       },
+       "http_filters[0].typed_config.max_request_line_bytes: 5 is less than 32"},
       {[](Manager& m) { m.mutable_route_config(); },
        "route_config: inline routes are not supported (use rds)"},
       {[](Manager& m) { m.clear_rds(); }, "rds: not set"},
@@ -413,6 +495,10 @@ TEST(DecodeRoutesTest, ReadsHostsPrefixesAndTimeouts) {
   api.mutable_match()->set_path_separated_prefix("/api");
   api.mutable_route()->set_cluster("api");
   api.mutable_route()->mutable_timeout()->set_nanos(1);
+  pando::xds::v1::RouteOptions options;
+  options.mutable_first_byte_timeout()->set_seconds(2);
+  options.set_max_body_bytes(1'000);
+  (*api.mutable_metadata()->mutable_typed_filter_metadata())["pando.route"] = Pack(options);
   xds_route::Route& plain = *host.add_routes();
   plain.mutable_match()->set_prefix("/st");
   plain.mutable_route()->set_cluster("static");
@@ -421,12 +507,15 @@ TEST(DecodeRoutesTest, ReadsHostsPrefixesAndTimeouts) {
   ASSERT_THAT(routes->virtual_hosts, SizeIs(2));
   EXPECT_EQ(routes->virtual_hosts[0].routes[0].prefix, "/");
   EXPECT_TRUE(routes->virtual_hosts[0].routes[0].segments);
-  EXPECT_EQ(routes->virtual_hosts[0].routes[0].timeout, Millis{0});
+  EXPECT_EQ(routes->virtual_hosts[0].routes[0].limits.total_timeout, Millis{0});
   const VirtualHost& second = routes->virtual_hosts[1];
   EXPECT_THAT(second.domains, ElementsAre("www.example.com", "*.example.com"));
   EXPECT_EQ(second.routes[0].prefix, "/api");
   EXPECT_TRUE(second.routes[0].segments);
-  EXPECT_EQ(second.routes[0].timeout, Millis{1});  // rounded up, not to "no limit"
+  EXPECT_EQ(second.routes[0].limits.total_timeout, Millis{1});  // rounded up, not to "no limit"
+  EXPECT_EQ(second.routes[0].limits.first_byte_timeout, Millis{2'000});
+  EXPECT_EQ(second.routes[0].limits.max_body_bytes, 1'000u);
+  EXPECT_EQ(second.routes[1].limits, RouteLimits());
   EXPECT_EQ(second.routes[1].prefix, "/st");
   EXPECT_FALSE(second.routes[1].segments);
   EXPECT_EQ(second.routes[1].cluster, "static");
@@ -507,6 +596,12 @@ TEST(DecodeRoutesTest, RefusesWhatItCannotHonour) {
        at + ".route.retry_policy: is set but not supported"},
       {[route](Config& c) { route(c).mutable_route()->mutable_timeout()->set_nanos(-5); },
        at + ".route.timeout: 0 s -5 ns is negative"},
+      {[route](Config& c) {
+         auto& metadata = *route(c).mutable_metadata()->mutable_typed_filter_metadata();
+         metadata["pando.route"].set_type_url("x");
+       },
+       at + ".metadata.typed_filter_metadata[pando.route]: type_url is \"x\", not "
+            "\"type.googleapis.com/pando.xds.v1.RouteOptions\""},
   };
   for (const auto& c : cases) {
     auto from = GoodRoutes();

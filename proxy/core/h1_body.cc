@@ -20,10 +20,24 @@ bool IsControl(char c) {
   return (u < 0x20 && u != '\t') || u == 0x7f;
 }
 
-// A receiver that merges trailers into the head must not find another framing there.
+// RFC 9110 6.5.1. A receiver that merges trailers into the head must not find another framing
+// there, nor another sender, nor what was meant for one hop.
+constexpr std::string_view kForbiddenTrailers[] = {
+    "authorization",    "connection",
+    "content-encoding", "content-length",
+    "content-range",    "content-type",
+    "cookie",           "expect",
+    "forwarded",        "host",
+    "keep-alive",       "proxy-connection",
+    "set-cookie",       "te",
+    "trailer",          "transfer-encoding",
+    "upgrade",          "x-forwarded-for",
+    "x-forwarded-host", "x-forwarded-proto",
+};
+
 bool ForbiddenTrailer(std::string_view name) {
-  return EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "transfer-encoding") ||
-         EqualsIgnoreCase(name, "host");
+  return std::any_of(std::begin(kForbiddenTrailers), std::end(kForbiddenTrailers),
+                     [&](std::string_view known) { return EqualsFolded(name, known); });
 }
 
 }  // namespace
@@ -43,11 +57,18 @@ ChunkedDecoder::State ChunkedDecoder::Step(char c) {
       }
       if (state_ == State::kSizeStart) return State::kFailed;
       if (c == '\r') return State::kSizeEnd;
-      return c == ';' ? State::kExtension : State::kFailed;
+      return c == ';' ? State::kExtensionStart : State::kFailed;
     }
-    case State::kExtension:
-      if (c == '\r') return State::kSizeEnd;
-      return !IsControl(c) && CountOverhead() ? State::kExtension : State::kFailed;
+    case State::kExtensionStart:
+    case State::kExtensionName:
+    case State::kExtensionNameEnd:
+    case State::kExtensionValueStart:
+    case State::kExtensionToken:
+    case State::kExtensionQuoted:
+    case State::kExtensionEscaped:
+    case State::kExtensionEnd:
+    case State::kExtensionGap:
+      return CountOverhead() ? StepExtension(c) : State::kFailed;
     case State::kSizeEnd:
       if (c != '\n') return State::kFailed;
       digits_ = 0;
@@ -85,6 +106,46 @@ ChunkedDecoder::State ChunkedDecoder::Step(char c) {
   return State::kFailed;
 }
 
+// RFC 9112 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
+ChunkedDecoder::State ChunkedDecoder::StepExtension(char c) {
+  const bool blank = c == ' ' || c == '\t';
+  switch (state_) {
+    case State::kExtensionStart:
+      if (blank) return state_;
+      return IsTokenChar(c) ? State::kExtensionName : State::kFailed;
+    case State::kExtensionName:
+      if (IsTokenChar(c)) return state_;
+      if (c == '\r') return State::kSizeEnd;
+      [[fallthrough]];
+    case State::kExtensionNameEnd:
+      if (blank) return State::kExtensionNameEnd;
+      if (c == '=') return State::kExtensionValueStart;
+      break;
+    case State::kExtensionValueStart:
+      if (blank) return state_;
+      if (c == '"') return State::kExtensionQuoted;
+      return IsTokenChar(c) ? State::kExtensionToken : State::kFailed;
+    case State::kExtensionToken:
+      if (IsTokenChar(c)) return state_;
+      [[fallthrough]];
+    case State::kExtensionEnd:
+      if (c == '\r') return State::kSizeEnd;
+      [[fallthrough]];
+    case State::kExtensionGap:
+      if (blank) return State::kExtensionGap;
+      break;
+    case State::kExtensionQuoted:
+      if (c == '"') return State::kExtensionEnd;
+      if (c == '\\') return State::kExtensionEscaped;
+      return IsControl(c) ? State::kFailed : state_;
+    case State::kExtensionEscaped:
+      return IsControl(c) ? State::kFailed : State::kExtensionQuoted;
+    default:
+      return State::kFailed;
+  }
+  return c == ';' ? State::kExtensionStart : State::kFailed;
+}
+
 size_t ChunkedDecoder::Consume(std::string_view data, std::string* payload) {
   size_t used = 0;
   while (used < data.size() && !done() && !failed()) {
@@ -93,6 +154,7 @@ size_t ChunkedDecoder::Consume(std::string_view data, std::string* payload) {
       if (payload != nullptr) payload->append(data.substr(used, take));
       used += take;
       remaining_ -= take;
+      payload_bytes_ += take;
       if (remaining_ == 0) state_ = State::kDataCr;
       continue;
     }

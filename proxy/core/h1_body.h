@@ -12,7 +12,7 @@
 
 namespace pando::proxy {
 
-// RFC 9112 7.1, with extensions (ignored) and trailers.
+// RFC 9112 7.1, with extensions (checked, otherwise ignored) and trailers.
 class ChunkedDecoder {
  public:
   // Bytes of `data` that belong to the body: all of it unless done() or failed() is reached.
@@ -20,12 +20,22 @@ class ChunkedDecoder {
   size_t Consume(std::string_view data, std::string* payload);
   bool done() const { return state_ == State::kDone; }
   bool failed() const { return state_ == State::kFailed; }
+  // Carried so far.
+  uint64_t payload_bytes() const { return payload_bytes_; }
 
  private:
   enum class State : uint8_t {
     kSizeStart,  // at least one digit
     kSize,
-    kExtension,
+    kExtensionStart,  // behind ";"
+    kExtensionName,
+    kExtensionNameEnd,
+    kExtensionValueStart,  // behind "="
+    kExtensionToken,
+    kExtensionQuoted,
+    kExtensionEscaped,
+    kExtensionEnd,  // behind a quoted value
+    kExtensionGap,  // blanks that another extension must follow
     kSizeEnd,  // the LF
     kData,
     kDataCr,
@@ -39,10 +49,12 @@ class ChunkedDecoder {
     kFailed,
   };
   State Step(char c);
+  State StepExtension(char c);
   bool CountOverhead();
 
   uint64_t remaining_ = 0;  // of the chunk
-  uint32_t overhead_ = 0;   // extension and trailer bytes so far
+  uint64_t payload_bytes_ = 0;
+  uint32_t overhead_ = 0;  // extension and trailer bytes so far
   uint8_t digits_ = 0;
   uint8_t name_size_ = 0;
   State state_ = State::kSizeStart;
@@ -57,6 +69,8 @@ class BodyFramer {
   bool done() const { return done_; }
   bool failed() const { return kind_ == BodyKind::kChunked && chunked_.failed(); }
   BodyKind kind() const { return kind_; }
+  // Of chunked bodies; those with a length have said it.
+  uint64_t payload_bytes() const { return chunked_.payload_bytes(); }
 
  private:
   BodyKind kind_ = BodyKind::kNone;

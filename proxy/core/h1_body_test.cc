@@ -27,7 +27,7 @@ Read ReadChunked(std::string_view first, std::string_view second = {}) {
 
 TEST(ChunkedDecoderTest, ReadsChunksExtensionsAndTrailersHoweverTheyAreSplit) {
   const std::string body =
-      "5\r\nhello\r\n00006;name=\"va lue\"\r\n world\r\nA\r\n0123456789\r\n0\r\n"
+      "5\r\nhello\r\n00006;name=\"va \\\"lue;\"; b = c ;d\r\n world\r\nA\r\n0123456789\r\n0\r\n"
       "X-Check: abc\r\nEmpty:\r\n\r\n";
   const Read want{true, false, body.size(), "hello world0123456789"};
   const std::string bytes = body + "GET / next";
@@ -52,6 +52,17 @@ TEST(ChunkedDecoderTest, RefusesWhatIsNotExactlyAChunk) {
                                "5\r\nhello\r\r",
                                "5;a\nb\r\n",
                                "5;\x01\r\n",
+                               "5;\r\nhello\r\n",
+                               "5;a=\r\nhello\r\n",
+                               "5;=a\r\nhello\r\n",
+                               "5;a b\r\nhello\r\n",
+                               "5;a=\"\r\nhello\r\n",
+                               "5;a=\"b\"c\r\nhello\r\n",
+                               "5;a=b=c\r\nhello\r\n",
+                               "5;a/b\r\nhello\r\n",
+                               "5;a \r\nhello\r\n",
+                               "5;a=b \r\nhello\r\n",
+                               "5;a=\"b\" \r\nhello\r\n",
                                "5\rhello",
                                "1000000000000000\r\n",
                                "ffffffffffffffff\r\n",
@@ -62,6 +73,9 @@ TEST(ChunkedDecoderTest, RefusesWhatIsNotExactlyAChunk) {
                                "0\r\nContent-Length: 3\r\n\r\n",
                                "0\r\ntransfer-encoding: chunked\r\n\r\n",
                                "0\r\nHOST: a\r\n\r\n",
+                               "0\r\ncontent_length: 3\r\n\r\n",
+                               "0\r\nX-Forwarded-Proto: https\r\n\r\n",
+                               "0\r\nConnection: close\r\n\r\n",
                                "0\r\n x: y\r\n\r\n",
                                "0\r\n\rx"};
   for (const std::string& bytes : cases) {

@@ -1,5 +1,6 @@
 #include "proxy/core/h1_parser.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -9,8 +10,6 @@
 
 namespace pando::proxy {
 namespace {
-
-constexpr size_t kMaxFields = 256;
 
 constexpr std::array<bool, 256> MakeTable(std::string_view extra) {
   std::array<bool, 256> table{};
@@ -67,36 +66,60 @@ struct KnownField {
   bool hop_by_hop;
 };
 
-// Sorted by nothing: the length and the first letter rule out almost every candidate.
+// By length: of each there are few enough to look at them all.
 constexpr KnownField kKnownFields[] = {
-    {"host", FieldId::kHost, false},
-    {"connection", FieldId::kConnection, true},
-    {"content-length", FieldId::kContentLength, false},
-    {"transfer-encoding", FieldId::kTransferEncoding, true},
     {"te", FieldId::kTe, true},
+    {"host", FieldId::kHost, false},
     {"expect", FieldId::kExpect, false},
     {"upgrade", FieldId::kUpgrade, true},
+    {"forwarded", FieldId::kForwarded, false},
+    {"connection", FieldId::kConnection, true},
     {"keep-alive", FieldId::kKeepAlive, true},
-    {"proxy-connection", FieldId::kProxyConnection, true},
+    {"tracestate", FieldId::kTracestate, false},
+    {"traceparent", FieldId::kTraceparent, false},
+    {"x-request-id", FieldId::kRequestId, false},
+    {"content-length", FieldId::kContentLength, false},
     {"idempotency-key", FieldId::kIdempotencyKey, false},
     {"x-forwarded-for", FieldId::kForwardedFor, false},
+    {"proxy-connection", FieldId::kProxyConnection, true},
     {"x-forwarded-host", FieldId::kForwardedHost, false},
+    {"transfer-encoding", FieldId::kTransferEncoding, true},
     {"x-forwarded-proto", FieldId::kForwardedProto, false},
 };
+constexpr size_t kLongestKnown = 17;
+
+// kFirstOfLength[n] is the index of the first known field of n letters or more.
+constexpr auto kFirstOfLength = [] {
+  std::array<uint8_t, kLongestKnown + 2> first{};
+  for (size_t length = 0; length < first.size(); ++length) {
+    while (first[length] < std::size(kKnownFields) &&
+           kKnownFields[first[length]].name.size() < length) {
+      ++first[length];
+    }
+  }
+  return first;
+}();
 
 void Identify(HeaderField& field) {
-  for (const KnownField& known : kKnownFields) {
-    if (known.name.size() == field.name.size() && known.name[0] == Lower(field.name[0]) &&
-        EqualsIgnoreCase(known.name, field.name)) {
-      field.id = known.id;
-      field.hop_by_hop = known.hop_by_hop;
+  const size_t length = field.name.size();
+  if (length > kLongestKnown) return;
+  for (size_t i = kFirstOfLength[length]; i < kFirstOfLength[length + 1]; ++i) {
+    const KnownField& known = kKnownFields[i];
+    if (known.name[0] != Lower(field.name[0]) || !EqualsFolded(field.name, known.name)) continue;
+    if (field.name.find('_') != std::string_view::npos) {
+      // Content_Length and the like mean nothing here, and must not come to mean something there.
+      field.hop_by_hop = true;
       return;
     }
+    field.id = known.id;
+    field.hop_by_hop = known.hop_by_hop;
+    return;
   }
 }
 
 // The lines after the first, up to the empty one.
-HeadError ParseFields(const char* p, const char* end, std::vector<HeaderField>& fields) {
+HeadError ParseFields(const char* p, const char* end, size_t max_fields,
+                      std::vector<HeaderField>& fields) {
   fields.clear();
   while (true) {
     const char* lf = static_cast<const char*>(memchr(p, '\n', static_cast<size_t>(end - p)));
@@ -106,7 +129,7 @@ HeadError ParseFields(const char* p, const char* end, std::vector<HeaderField>& 
       if (lf + 1 != end) return {400, "bytes after the head"};
       return {};
     }
-    if (fields.size() == kMaxFields) return {431, "too many header fields"};
+    if (fields.size() == max_fields) return {431, "too many header fields"};
     const char* colon = p;
     while (colon < line_end && In(kToken, *colon)) ++colon;
     if (colon == p || colon == line_end || *colon != ':') {
@@ -135,6 +158,10 @@ void ForEachElement(std::string_view list, Visit visit) {
   }
 }
 
+bool IsToken(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return In(kToken, c); });
+}
+
 bool ParseDigits(std::string_view text, uint64_t& out) {
   if (text.empty() || text.size() > 18) return false;
   out = 0;
@@ -157,8 +184,16 @@ struct Framing {
   const HeaderField* protocol = nullptr;
   bool expect_continue = false;
   bool idempotency_key = false;
+  const HeaderField* request_id = nullptr;
+  const HeaderField* traceparent = nullptr;
+  bool many_request_ids = false;
+  bool many_traceparents = false;
   std::optional<uint32_t> keep_alive_seconds;
 };
+
+std::string_view OnlyValue(const HeaderField* field, bool many) {
+  return field == nullptr || many || field->hop_by_hop ? std::string_view() : field->value;
+}
 
 void NameHopByHop(std::string_view name, std::vector<HeaderField>& fields) {
   for (HeaderField& field : fields) {
@@ -184,6 +219,7 @@ std::optional<uint32_t> KeepAliveSeconds(std::string_view value) {
 
 HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
   bool has_codings = false;
+  bool bad_connection = false;
   for (HeaderField& field : fields) {
     switch (field.id) {
       case FieldId::kHost:
@@ -204,7 +240,9 @@ HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
         break;
       case FieldId::kConnection:
         ForEachElement(field.value, [&](std::string_view element) {
-          if (EqualsIgnoreCase(element, "close")) {
+          if (!IsToken(element)) {
+            bad_connection = true;
+          } else if (EqualsIgnoreCase(element, "close")) {
             out.close = true;
           } else if (EqualsIgnoreCase(element, "keep-alive")) {
             out.keep_alive = true;
@@ -228,17 +266,45 @@ HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
       case FieldId::kKeepAlive:
         out.keep_alive_seconds = KeepAliveSeconds(field.value);
         break;
+      case FieldId::kRequestId:
+        out.many_request_ids = out.request_id != nullptr;
+        out.request_id = &field;
+        break;
+      case FieldId::kTraceparent:
+        out.many_traceparents = out.traceparent != nullptr;
+        out.traceparent = &field;
+        break;
       case FieldId::kOther:
+      case FieldId::kForwarded:
       case FieldId::kForwardedFor:
       case FieldId::kForwardedHost:
       case FieldId::kForwardedProto:
       case FieldId::kProxyConnection:
+        // Says nothing here, but others read it as a Connection.
+        ForEachElement(field.value, [&](std::string_view element) {
+          bad_connection = bad_connection || !IsToken(element);
+        });
+        break;
       case FieldId::kTe:
+      case FieldId::kTracestate:
         break;
     }
   }
   if (out.has_length && out.chunked) return {400, "both Content-Length and Transfer-Encoding"};
+  if (bad_connection) return {400, "a malformed Connection"};
   return {};
+}
+
+// Of the value of Upgrade. h2c would let a client speak past every rule here: it is never passed
+// on, nor is a list with it.
+bool NamesTunnel(std::string_view protocols) {
+  bool any = false;
+  bool h2c = false;
+  ForEachElement(protocols, [&](std::string_view element) {
+    any = true;
+    h2c = h2c || EqualsIgnoreCase(element.substr(0, 3), "h2c");
+  });
+  return any && !h2c;
 }
 
 Method MethodOf(std::string_view text) {
@@ -266,31 +332,6 @@ Method MethodOf(std::string_view text) {
       break;
   }
   return Method::kOther;
-}
-
-bool ValidHost(std::string_view host) {
-  if (host.empty() || host.front() == ':') return false;
-  for (char c : host) {
-    if (!In(kHostChar, c)) return false;
-  }
-  const size_t bracket = host.find_first_of("[]");
-  if (bracket == std::string_view::npos) {
-    const size_t colon = host.find(':');
-    if (colon == std::string_view::npos) return true;
-    host.remove_prefix(colon + 1);
-  } else {
-    const size_t close = host.find(']');
-    if (bracket != 0 || close == std::string_view::npos || close < 3) return false;
-    host.remove_prefix(close + 1);
-    if (host.empty()) return true;
-    if (host.front() != ':') return false;
-    host.remove_prefix(1);
-  }
-  if (host.size() > 5) return false;
-  for (char c : host) {
-    if (c < '0' || c > '9') return false;
-  }
-  return true;
 }
 
 // Splits "http://host/path" and brings it to the form an app expects. `authority` is empty for
@@ -343,6 +384,41 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   return true;
 }
 
+bool EqualsFolded(std::string_view name, std::string_view known) {
+  if (name.size() != known.size()) return false;
+  for (size_t i = 0; i < known.size(); ++i) {
+    if ((name[i] == '_' ? '-' : Lower(name[i])) != known[i]) return false;
+  }
+  return true;
+}
+
+bool IsValidHost(std::string_view host) {
+  if (host.empty() || host.front() == ':') return false;
+  for (char c : host) {
+    if (!In(kHostChar, c)) return false;
+  }
+  const size_t bracket = host.find_first_of("[]");
+  if (bracket == std::string_view::npos) {
+    const size_t colon = host.find(':');
+    if (colon == std::string_view::npos) return true;
+    host.remove_prefix(colon + 1);
+  } else {
+    const size_t close = host.find(']');
+    if (bracket != 0 || close == std::string_view::npos || close < 3) return false;
+    host.remove_prefix(close + 1);
+    if (host.empty()) return true;
+    if (host.front() != ':') return false;
+    host.remove_prefix(1);
+  }
+  if (host.size() > 5) return false;
+  int port = 0;
+  for (char c : host) {
+    if (c < '0' || c > '9') return false;
+    port = port * 10 + (c - '0');
+  }
+  return port <= 65'535;
+}
+
 bool IsIdempotent(Method method) {
   switch (method) {
     case Method::kDelete:
@@ -371,13 +447,14 @@ HeadScanner::Result HeadScanner::Scan(std::string_view data) {
     if (lf == 0 || data[lf - 1] != '\r') return Result::kBad;
     const bool empty = lf == line_start_ + 1;
     line_start_ = scanned_ = lf + 1;
+    if (first_line_size_ == 0) first_line_size_ = lf + 1;
     if (empty) return Result::kComplete;
   }
   scanned_ = data.size();
   return Result::kIncomplete;
 }
 
-HeadError ParseRequestHead(std::string_view head, RequestHead& out) {
+HeadError ParseRequestHead(std::string_view head, RequestHead& out, size_t max_fields) {
   const size_t lf = head.find('\n');
   if (lf == std::string_view::npos || lf == 0 || head[lf - 1] != '\r') {
     return {400, "a malformed request line"};
@@ -410,7 +487,8 @@ HeadError ParseRequestHead(std::string_view head, RequestHead& out) {
   const std::string_view target = line.substr(first + 1, last - first - 1);
   if (HeadError error = ReadTarget(target, out.method, authority, out.target)) return error;
 
-  if (HeadError error = ParseFields(head.data() + lf + 1, head.data() + head.size(), out.fields)) {
+  if (HeadError error =
+          ParseFields(head.data() + lf + 1, head.data() + head.size(), max_fields, out.fields)) {
     return error;
   }
   Framing framing;
@@ -422,12 +500,12 @@ HeadError ParseRequestHead(std::string_view head, RequestHead& out) {
   out.host = {};
   if (framing.host != nullptr) {
     out.host = framing.host->value;
-    if (!ValidHost(out.host)) return {400, "a malformed Host"};
+    if (!IsValidHost(out.host)) return {400, "a malformed Host"};
   } else if (out.minor_version == 1) {
     return {400, "no Host"};
   }
   if (!authority.empty() || out.target.data() != target.data()) {
-    if (!ValidHost(authority)) return {400, "a malformed request target"};
+    if (!IsValidHost(authority)) return {400, "a malformed request target"};
     if (framing.host != nullptr && !EqualsIgnoreCase(authority, out.host)) {
       return {400, "Host and the request target disagree"};
     }
@@ -439,12 +517,12 @@ HeadError ParseRequestHead(std::string_view head, RequestHead& out) {
              : framing.length != 0 ? BodyKind::kLength
                                    : BodyKind::kNone;
   out.keep_alive = !framing.close && (out.minor_version == 1 || framing.keep_alive);
-  // h2c would let a client speak past every rule here: it is never passed on.
-  out.upgrade = framing.upgrade && framing.protocol != nullptr && out.minor_version == 1 &&
-                !framing.protocol->value.empty() &&
-                !EqualsIgnoreCase(framing.protocol->value.substr(0, 3), "h2c");
+  out.upgrade = framing.upgrade && out.minor_version == 1 && framing.protocol != nullptr &&
+                NamesTunnel(framing.protocol->value);
   out.expect_continue = framing.expect_continue && out.minor_version == 1;
   out.idempotency_key = framing.idempotency_key;
+  out.request_id = OnlyValue(framing.request_id, framing.many_request_ids);
+  out.traceparent = OnlyValue(framing.traceparent, framing.many_traceparents);
   return {};
 }
 
@@ -462,14 +540,13 @@ HeadError ParseResponseHead(std::string_view head, Method method, ResponseHead& 
     out.status = out.status * 10 + (c - '0');
   }
   if (out.status < 100 || out.status > 599) return kBadLine;
-  out.reason = {};
-  if (line.size() > 12) {
-    if (line[12] != ' ') return kBadLine;
-    out.reason = line.substr(13);
-    if (HasControl(out.reason)) return kBadLine;
-  }
+  // The space is there even when there is no reason.
+  if (line.size() < 13 || line[12] != ' ') return kBadLine;
+  out.reason = line.substr(13);
+  if (HasControl(out.reason)) return kBadLine;
 
-  if (HeadError error = ParseFields(head.data() + lf + 1, head.data() + head.size(), out.fields)) {
+  if (HeadError error = ParseFields(head.data() + lf + 1, head.data() + head.size(),
+                                    kDefaultMaxFields, out.fields)) {
     return {502, error.reason};
   }
   Framing framing;

@@ -18,6 +18,7 @@ enum class FieldId : uint8_t {
   kConnection,
   kContentLength,
   kExpect,
+  kForwarded,
   kForwardedFor,
   kForwardedHost,
   kForwardedProto,
@@ -25,7 +26,10 @@ enum class FieldId : uint8_t {
   kIdempotencyKey,
   kKeepAlive,
   kProxyConnection,
+  kRequestId,
   kTe,
+  kTraceparent,
+  kTracestate,
   kTransferEncoding,
   kUpgrade,
 };
@@ -74,6 +78,8 @@ struct RequestHead {
   bool upgrade = false;  // asks to switch protocols, to something other than h2c
   bool expect_continue = false;
   bool idempotency_key = false;
+  std::string_view request_id;   // of X-Request-Id; empty also when there are several
+  std::string_view traceparent;  // likewise
 };
 
 struct ResponseHead {
@@ -104,22 +110,34 @@ class HeadScanner {
   Result Scan(std::string_view data);
   // The head's bytes with the empty line that ends it, after kComplete.
   size_t size() const { return line_start_; }
+  // Of the first line, with its CRLF; 0 while it has no end.
+  size_t first_line_size() const { return first_line_size_; }
   void Reset() { *this = HeadScanner(); }
 
  private:
   size_t scanned_ = 0;
   size_t line_start_ = 0;
+  size_t first_line_size_ = 0;
 };
 
+inline constexpr size_t kDefaultMaxFields = 256;
+
 // `head` is what HeadScanner found. On error `out` is unspecified.
-HeadError ParseRequestHead(std::string_view head, RequestHead& out);
+HeadError ParseRequestHead(std::string_view head, RequestHead& out,
+                           size_t max_fields = kDefaultMaxFields);
 // `method` is the request's: it decides whether a body follows.
 HeadError ParseResponseHead(std::string_view head, Method method, ResponseHead& out);
 
 // ASCII only, as HTTP names are.
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
+// Likewise, and "_" is "-": CGI and its heirs make one name of both. `known` is in lower case.
+bool EqualsFolded(std::string_view name, std::string_view known);
+
 // RFC 9110 5.6.2.
 bool IsTokenChar(char c);
+
+// A host with or without a port; no user, path or list.
+bool IsValidHost(std::string_view host);
 
 }  // namespace pando::proxy

@@ -85,12 +85,12 @@ std::string_view Digits(size_t number, char (&buffer)[24]) {
 
 }  // namespace
 
-void AppendRequestHead(const RequestHead& head, std::string_view client_address,
-                       std::string_view scheme, std::string& out) {
+void AppendRequestHead(const RequestHead& head, const RequestStory& story, FastRandom& random,
+                       std::string& out) {
   Append(out, {head.method_text, " ", head.target, " HTTP/1.1\r\n"});
+  const bool starts_trace = story.policy.start_traces && !IsTraceparent(head.traceparent);
   LineCopier lines(out);
   bool has_host = false;
-  bool forwarded = false;
   for (const HeaderField& field : head.fields) {
     if (field.hop_by_hop) continue;
     switch (field.id) {
@@ -98,11 +98,17 @@ void AppendRequestHead(const RequestHead& head, std::string_view client_address,
         has_host = true;
         break;
       case FieldId::kForwardedFor:
-        forwarded = true;
-        continue;
       case FieldId::kForwardedHost:
       case FieldId::kForwardedProto:
+      case FieldId::kRequestId:
         continue;
+      case FieldId::kForwarded:
+        if (!PassesForwarded(story.origin, story.policy)) continue;
+        break;
+      case FieldId::kTraceparent:
+      case FieldId::kTracestate:
+        if (starts_trace) continue;
+        break;
       case FieldId::kExpect:
         if (head.minor_version == 0) continue;  // HTTP/1.0 knows no 100
         break;
@@ -117,17 +123,14 @@ void AppendRequestHead(const RequestHead& head, std::string_view client_address,
   if (head.upgrade) {
     Append(out, {"Connection: Upgrade\r\nUpgrade: ", UpgradeProtocol(head.fields), "\r\n"});
   }
-  out.append("X-Forwarded-For: ");
-  if (forwarded) {
-    for (const HeaderField& field : head.fields) {
-      if (field.id == FieldId::kForwardedFor && !field.hop_by_hop && !field.value.empty()) {
-        Append(out, {field.value, ", "});
-      }
-    }
+  AppendForwardedLines(head, story.origin, story.policy, out);
+  Append(out, {"X-Request-Id: ", story.request_id, "\r\n"});
+  if (starts_trace) {
+    out.append("traceparent: ");
+    AppendNewTraceparent(random, out);
+    out.append("\r\n");
   }
-  Append(out, {client_address, "\r\nX-Forwarded-Proto: ", scheme});
-  if (!head.host.empty()) Append(out, {"\r\nX-Forwarded-Host: ", head.host});
-  out.append("\r\n\r\n");
+  out.append("\r\n");
 }
 
 void AppendResponseHead(const ResponseHead& head, const ResponseShape& shape, std::string& out) {

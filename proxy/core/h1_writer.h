@@ -5,14 +5,21 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/core/forwarded.h"
 #include "proxy/core/h1_parser.h"
 
 namespace pando::proxy {
 
-// To an app: HTTP/1.1, kept alive. X-Forwarded-For gets `client_address` appended; -Proto and
-// -Host are set.
-void AppendRequestHead(const RequestHead& head, std::string_view client_address,
-                       std::string_view scheme, std::string& out);
+// How a request is to be told of to an app.
+struct RequestStory {
+  const RequestOrigin& origin;
+  const ForwardPolicy& policy;
+  std::string_view request_id;
+};
+// To an app: HTTP/1.1, kept alive, with X-Request-Id and the fields AppendForwardedLines makes. A
+// trace goes on as it is, or is started if the policy wants it.
+void AppendRequestHead(const RequestHead& head, const RequestStory& story, FastRandom& random,
+                       std::string& out);
 
 struct ResponseShape {
   int client_minor_version = 1;

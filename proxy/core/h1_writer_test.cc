@@ -7,12 +7,17 @@
 namespace pando::proxy {
 namespace {
 
+// Without a trace, and with "id" for an id.
 std::string Rewrite(const std::string& bytes) {
   RequestHead head;
   const HeadError error = ParseRequestHead(bytes, head);
   EXPECT_FALSE(error) << error.reason;
   std::string out;
-  AppendRequestHead(head, "10.0.0.9", "http", out);
+  FastRandom random(1);
+  ForwardPolicy policy;
+  policy.start_traces = false;
+  const RequestOrigin origin{"10.0.0.9", "http", false};
+  AppendRequestHead(head, {origin, policy, "id"}, random, out);
   return out;
 }
 
@@ -33,34 +38,39 @@ TEST(H1WriterTest, RewritesRequests) {
     std::string want;
   };
   const std::string forwarded = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\n";
+  const std::string end = "X-Request-Id: id\r\n\r\n";
   const Case cases[] = {
       {"plain", "GET /a HTTP/1.1\r\nHost: a.com\r\nAccept: */*\r\n\r\n",
        "GET /a HTTP/1.1\r\nHost: a.com\r\nAccept: */*\r\n" + forwarded +
-           "X-Forwarded-Host: a.com\r\n\r\n"},
+           "X-Forwarded-Host: a.com\r\n" + end},
       {"hop by hop",
        "GET / HTTP/1.1\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nHost: a\r\n"
        "Keep-Alive: 5\r\nTE: trailers\r\nProxy-Connection: x\r\nUpgrade: h2c\r\nB: c\r\n\r\n",
-       "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n" + forwarded + "X-Forwarded-Host: a\r\n\r\n"},
+       "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n" + forwarded + "X-Forwarded-Host: a\r\n" + end},
       {"forwarded before",
        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"
        "X-Forwarded-Proto: https\r\nx-forwarded-for: 3.3.3.3\r\nX-Forwarded-Host: evil\r\n\r\n",
-       "GET / HTTP/1.1\r\nHost: a\r\n"
-       "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.9\r\nX-Forwarded-Proto: http\r\n"
-       "X-Forwarded-Host: a\r\n\r\n"},
+       "GET / HTTP/1.1\r\nHost: a\r\n" + forwarded + "X-Forwarded-Host: a\r\n" + end},
+      {"names that are others' names",
+       "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 6.6.6.6\r\nContent_Length: 5\r\n"
+       "Transfer_Encoding: chunked\r\nX_Other: 1\r\n\r\n",
+       "GET / HTTP/1.1\r\nHost: a\r\nX_Other: 1\r\n" + forwarded + "X-Forwarded-Host: a\r\n" + end},
+      {"an id of its own", "GET / HTTP/1.1\r\nX-Request-Id: mine\r\nHost: a\r\n\r\n",
+       "GET / HTTP/1.1\r\nHost: a\r\n" + forwarded + "X-Forwarded-Host: a\r\n" + end},
       {"chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + forwarded +
-           "X-Forwarded-Host: a\r\n\r\n"},
+           "X-Forwarded-Host: a\r\n" + end},
       {"websocket",
        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + forwarded +
-           "X-Forwarded-Host: a\r\n\r\n"},
+           "X-Forwarded-Host: a\r\n" + end},
       {"HTTP/1.0", "GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n",
-       "GET / HTTP/1.1\r\nHost: \r\n" + forwarded + "\r\n"},
+       "GET / HTTP/1.1\r\nHost: \r\n" + forwarded + end},
       {"absolute form", "GET http://A/x HTTP/1.1\r\nHost: a\r\n\r\n",
-       "GET /x HTTP/1.1\r\nHost: a\r\n" + forwarded + "X-Forwarded-Host: A\r\n\r\n"},
+       "GET /x HTTP/1.1\r\nHost: a\r\n" + forwarded + "X-Forwarded-Host: A\r\n" + end},
       {"expectation", "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
        "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + forwarded +
-           "X-Forwarded-Host: a\r\n\r\n"},
+           "X-Forwarded-Host: a\r\n" + end},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "proxy/core/http_options.h"
 #include "proxy/core/tls_settings.h"
 
 namespace pando::proxy {
@@ -65,8 +66,7 @@ struct Route {
   bool segments = true;
   std::string cluster;  // unless it redirects
   std::optional<HttpsRedirect> redirect;
-  // From the request head being sent to the first byte of the response; zero is "no limit".
-  Millis timeout{0};
+  RouteLimits limits{};
 };
 
 struct VirtualHost {
@@ -85,6 +85,7 @@ struct Listener {
   uint16_t port = 0;
   std::string route_table;
   std::optional<TlsSettings> tls{};  // absent: plain HTTP
+  HttpOptions http{};
   bool operator==(const Listener&) const = default;
 };
 

@@ -110,8 +110,8 @@ void Exchange::SendFromStart() {
     upstream_broken_ = true;
   }
   TimerWheel& timers = worker_.poller().timers();
-  if (response_timeout_ > Millis{0}) {
-    timers.Arm(*upstream_, worker_.poller().now() + response_timeout_);
+  if (limits_.first_byte_timeout > Millis{0}) {
+    timers.Arm(*upstream_, worker_.poller().now() + limits_.first_byte_timeout);
   } else {
     timers.Cancel(*upstream_);
   }

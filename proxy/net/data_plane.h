@@ -22,11 +22,8 @@ namespace pando::proxy {
 
 struct DataPlaneConfig {
   int workers = 0;  // 0: one per CPU
-  size_t max_head_bytes = 64 * 1024;
-  Millis head_timeout{10'000};  // a client's whole request head
-  Millis client_idle_timeout{75'000};
+  HttpLimits limits{};  // of listeners that do not say otherwise
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
-  Millis stream_idle_timeout{300'000};         // no byte either way during a message
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
   std::string access_log;                      // file; "-" is standard output; empty: none
   AccessLogFormat access_log_format = AccessLogFormat::kJson;

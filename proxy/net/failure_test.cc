@@ -164,7 +164,7 @@ TEST(FailureTest, InstanceThatDiesIsReplacedForIdempotentRequestsOnly) {
 }
 
 TEST(FailureTest, BadResponsesBecome502) {
-  TestProxy proxy({.workers = 1, .max_head_bytes = 4096});
+  TestProxy proxy({.workers = 1, .limits = {.max_head_bytes = 4096}});
   for (const std::string& bad : {
            std::string("nonsense\r\n\r\n"),
            std::string("HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
@@ -192,13 +192,13 @@ TEST(FailureTest, SilenceHasLimits) {
     wire.ReadMessage();
     wire.AtEnd();
   });
-  TestProxy proxy({.workers = 1, .stream_idle_timeout = Millis{200}});
-  proxy.response_timeout = Millis{50};
+  TestProxy proxy({.workers = 1, .limits = {.stream_idle_timeout = Millis{200}}});
+  proxy.limits.first_byte_timeout = Millis{50};
   proxy.Serve({{app.port()}});
   auto response = proxy.Connect()->Ask(kGet);
   EXPECT_EQ(response->status(), 504);
   EXPECT_EQ(response->body, "an instance of web did not answer in time\n");
-  proxy.response_timeout = Millis{0};
+  proxy.limits.first_byte_timeout = Millis{0};
   proxy.Serve({{app.port()}});
   EXPECT_EQ(proxy.Connect()->Ask(kGet)->status(), 504) << "by the stream's own limit";
   auto client = proxy.Connect();
@@ -209,7 +209,8 @@ TEST(FailureTest, SilenceHasLimits) {
 
 TEST(FailureTest, SlowHeadsAndIdleClientsAreSentAway) {
   TestApp app(TestApp::Answering("hello"));
-  TestProxy proxy({.workers = 1, .head_timeout = Millis{100}, .client_idle_timeout = Millis{150}});
+  TestProxy proxy(
+      {.workers = 1, .limits = {.head_timeout = Millis{100}, .client_idle_timeout = Millis{150}}});
   proxy.Serve({{app.port()}});
   auto slow = proxy.Connect();
   slow->Send("GET / HTTP/1.1\r\n");
@@ -300,6 +301,80 @@ TEST(FailureTest, TablesChangeUnderTrafficWithoutAnError) {
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(proxy.plane.Stats().tables_applied_total, 301u);
   for (TestApp* app : {&one, &two, &three}) {
+    EXPECT_TRUE(Eventually([&] { return proxy.InFlight(app->port()) == 0; }));
+  }
+}
+
+TEST(FailureTest, TablesChangeAThousandTimesASecondUnderTraffic) {
+#ifdef PANDO_SANITIZED
+  constexpr int kTables = 500;
+#else
+  constexpr int kTables = 3'000;
+#endif
+  // Echoes lines in tunnels; answers everything else, bodies and all.
+  const auto script = [](Wire& wire, int) {
+    while (auto request = wire.ReadMessage()) {
+      if (!request->Has("Upgrade: x")) {
+        wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+        continue;
+      }
+      wire.Send("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+      while (auto line = wire.ReadUntil("\n")) wire.Send(*line);
+    }
+  };
+  TestApp one(script);
+  TestApp two(script);
+  TestProxy proxy;
+  proxy.Serve({{one.port()}, {two.port()}});
+  std::atomic<bool> stop{false};
+  std::atomic<int> failed{0};
+  std::atomic<int> answered{0};
+  const auto ask = [&](std::string_view request) {
+    while (!stop) {  // a new connection now and then, too
+      auto client = proxy.Connect();
+      for (int i = 0; i < 20 && !stop; ++i) {
+        const auto response = client->Ask(request);
+        if (!response.has_value() || response->status() != 200) ++failed;
+        ++answered;
+      }
+    }
+  };
+  const auto talk = [&] {
+    auto client = proxy.Connect();
+    client->Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    if (!client->ReadUntil("\r\n\r\n").has_value()) ++failed;
+    while (!stop) {
+      client->Send("line\n");
+      if (client->ReadUntil("\n") != "line\n") ++failed;
+      ++answered;
+    }
+  };
+  std::vector<std::thread> clients;
+  clients.emplace_back(ask, kGet);
+  clients.emplace_back(ask, kPost);
+  clients.emplace_back(talk);
+  const TestProxy::Members tables[] = {
+      {{one.port()}, {two.port()}},
+      {{one.port(), EndpointHealth::kDraining}, {two.port()}},
+      {{two.port()}},
+      {{one.port()}, {two.port(), EndpointHealth::kDraining}},
+  };
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kTables; ++i) {
+    // Listeners and routes change as well, and whom they believe.
+    proxy.http.max_fields = 100 + static_cast<size_t>(i % 7);
+    proxy.http.forward.trusted.assign(static_cast<size_t>(i % 3), *IpRange::Parse("10.0.0.0/8"));
+    proxy.limits.max_body_bytes = 1'000 + static_cast<uint64_t>(i);
+    proxy.Serve(tables[i % std::size(tables)]);
+  }
+  const auto seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  RecordProperty("tables_per_second", absl::StrCat(kTables / seconds));
+  ASSERT_TRUE(Eventually([&] { return answered > 100; }));
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
+  for (TestApp* app : {&one, &two}) {
     EXPECT_TRUE(Eventually([&] { return proxy.InFlight(app->port()) == 0; }));
   }
 }

@@ -31,6 +31,7 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   wants_upgrade_ = head.upgrade;
   started_ = last_progress_ = worker_.poller().now();
   sent_seen_ = 0;
+  total_deadline_ = Instant::max();
   close_client_ = !head.keep_alive || worker_.draining();
   replayable_ = true;
   attempts_ = 0;
@@ -51,8 +52,10 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   const size_t used = request_body_.Consume(rest);
   replay_.assign(rest.substr(0, used));
   request_body_bytes_ = used;
-  AppendRequestHead(head, session.client_address(), session.stream().secure() ? "https" : "http",
-                    head_);
+  request_id_.clear();
+  AppendRequestId(head.request_id, worker_.random(), request_id_);
+  AppendRequestHead(head, {session.origin(), session.forward_policy(), request_id_},
+                    worker_.random(), head_);
   if (request_body_.failed()) {
     worker_.stats().bad_requests.Add();
     Fail(400, "a malformed chunked body");
@@ -70,7 +73,13 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
     return used;
   }
   cluster_name_ = route->cluster;
-  response_timeout_ = route->timeout;
+  limits_ = route->limits;
+  const uint64_t body = std::max(head.content_length, request_body_.payload_bytes());
+  if (limits_.max_body_bytes > 0 && body > limits_.max_body_bytes) {
+    FailTooLarge();
+    return used;
+  }
+  if (request_body_.done()) OnRequestEnd();
   return used;
 }
 
@@ -130,7 +139,14 @@ void Exchange::End() {
 void Exchange::OnUpstreamReady() { session_->Pump(); }
 
 Instant Exchange::silence_deadline() const {
-  return last_progress_ + worker_.config().stream_idle_timeout;
+  const Instant silence = last_progress_ + session_->limits().stream_idle_timeout;
+  return state_ == State::kTunnel ? silence : std::min(silence, total_deadline_);
+}
+
+void Exchange::OnRequestEnd() {
+  if (limits_.total_timeout == Millis{0}) return;
+  total_deadline_ = worker_.poller().now() + limits_.total_timeout;
+  worker_.poller().timers().Arm(*session_, silence_deadline());
 }
 
 // ---- both ways
@@ -190,6 +206,11 @@ void Exchange::OnRequestBytes(std::string_view bytes, bool from_backlog) {
     Fail(400, "a malformed chunked body");
     return;
   }
+  if (limits_.max_body_bytes > 0 && request_body_.payload_bytes() > limits_.max_body_bytes) {
+    FailTooLarge();
+    return;
+  }
+  if (request_body_.done()) OnRequestEnd();
   const std::string_view body = bytes.substr(0, used);
   request_body_bytes_ += used;
   if (replayable_ && replay_.size() + used <= kMaxReplayBytes) {
@@ -257,7 +278,7 @@ void Exchange::TakeResponseHeads(std::string_view bytes) {
   while (true) {
     const HeadScanner::Result result = scanner_.Scan(bytes);
     const size_t size = result == HeadScanner::Result::kComplete ? scanner_.size() : bytes.size();
-    if (result == HeadScanner::Result::kBad || size > worker_.config().max_head_bytes) break;
+    if (result == HeadScanner::Result::kBad || size > session_->limits().max_head_bytes) break;
     if (result == HeadScanner::Result::kIncomplete) {
       if (kept) {
         partial_.Consume(partial_.size() - bytes.size());
@@ -323,7 +344,7 @@ void Exchange::SendBody(std::string_view bytes, std::string_view head) {
   const size_t used = response_body_.Consume(bytes, dechunk_ ? &payload : nullptr);
   if (response_body_.failed()) {
     if (head_sent_) {
-      Finish(Outcome::kClose);
+      CutShort();
     } else {
       status_ = 0;
       AttemptFailed(AttemptFailure::kResponseStarted, 502);
@@ -355,13 +376,10 @@ void Exchange::OnResponseEnd(bool clean) {
     AttemptFailed(reused ? AttemptFailure::kReusedClosed : AttemptFailure::kNoResponse, 502);
   } else if (!head_sent_) {
     AttemptFailed(AttemptFailure::kResponseStarted, 502);
-  } else if (response_body_.kind() != BodyKind::kUntilClose) {
-    // Cut short, and the client sees that it is: without chunks, by the reset alone.
-    Finish(dechunk_ ? Outcome::kReset : Outcome::kClose);
-  } else if (clean) {
+  } else if (clean && response_body_.kind() == BodyKind::kUntilClose) {
     FinishResponse(false);
   } else {
-    Finish(Outcome::kReset);
+    CutShort();
   }
 }
 
@@ -456,11 +474,21 @@ void Exchange::PumpTunnel() {
 
 // ---- the end
 
+// Ends a response before its end, so that the client sees that it is not whole.
+void Exchange::CutShort() {
+  const bool ends_by_close = response_body_.kind() == BodyKind::kUntilClose || dechunk_;
+  Finish(head_sent_ && ends_by_close ? Outcome::kReset : Outcome::kClose);
+}
+
 void Exchange::OnSilenceTooLong() {
   silent_ = false;
   if (head_sent_) {
     // What a client has not taken in all that time it will not take now.
-    Finish(session_->stream().backed_up() ? Outcome::kReset : Outcome::kClose);
+    if (session_->stream().backed_up()) {
+      Finish(Outcome::kReset);
+    } else {
+      CutShort();
+    }
     return;
   }
   const bool client_is_slow =
@@ -475,9 +503,14 @@ void Exchange::OnSilenceTooLong() {
   Fail(504, absl::StrCat("an instance of ", cluster_name_, " did not answer in time"));
 }
 
+void Exchange::FailTooLarge() {
+  worker_.stats().bad_requests.Add();
+  Fail(413, absl::StrCat("the request's body is larger than ", limits_.max_body_bytes, " bytes"));
+}
+
 void Exchange::Fail(int status, std::string_view text) {
   if (head_sent_) {
-    Finish(Outcome::kClose);
+    CutShort();
     return;
   }
   close_client_ = close_client_ || worker_.draining();

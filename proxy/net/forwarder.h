@@ -43,7 +43,7 @@ class Exchange {
   void End();
 
   void OnUpstreamReady();
-  // When silence on both sides would be too long.
+  // When silence on both sides, or the whole, would be too long.
   Instant silence_deadline() const;
   void OnSilence() { silent_ = true; }
 
@@ -72,10 +72,13 @@ class Exchange {
   void StartTunnel(const ResponseHead& head, std::string_view rest);
   void PumpTunnel();
   void AttemptFailed(AttemptFailure failure, int status);
+  void OnRequestEnd();
   void OnSilenceTooLong();
   void LogAccess();
   void Fail(int status, std::string_view text);
   void Redirect(const HttpsRedirect& redirect, const RequestHead& head);
+  void CutShort();
+  void FailTooLarge();
   void Finish(Outcome outcome);
   void ReleaseUpstream(bool reusable);
   void LeaveEndpoint();
@@ -91,12 +94,14 @@ class Exchange {
   int client_minor_version_ = 1;
   bool idempotent_ = false;
   bool wants_upgrade_ = false;
-  std::string head_;    // as sent upstream
+  std::string head_;  // as sent upstream
+  std::string request_id_;
   std::string replay_;  // the body so far, while it is small enough to be sent again
   bool replayable_ = true;
   BodyFramer request_body_;
   Instant started_{};
   Instant last_progress_{};
+  Instant total_deadline_ = Instant::max();
   uint64_t sent_seen_ = 0;  // to both sides, when progress was last looked at
 
   // Where it goes.
@@ -104,7 +109,7 @@ class Exchange {
   std::shared_ptr<WorkerCluster> cluster_;  // of the table the current attempt was picked by
   ClusterCounters* counters_ = nullptr;
   InstanceCounters* served_by_ = nullptr;  // whose response the client is given
-  Millis response_timeout_{0};
+  RouteLimits limits_;
   UpstreamHost* host_ = nullptr;
   UpstreamConnection* upstream_ = nullptr;
   std::vector<const EndpointCounters*> tried_;

@@ -1,11 +1,11 @@
 #include "proxy/net/h1_session.h"
 
-#include <arpa/inet.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 
 #include "proxy/core/h1_writer.h"
+#include "proxy/core/proxy_protocol.h"
 #include "proxy/net/worker.h"
 
 namespace pando::proxy {
@@ -16,25 +16,43 @@ constexpr Millis kLingerTime{2'000};
 constexpr Millis kFirstRequestGrace{1'000};
 constexpr int kMaxRounds = 16;
 
+template <class T>
+std::string_view BytesOf(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof(value)};
+}
+
+IpAddress IpOf(const SocketAddress& address) {
+  if (address.get()->sa_family == AF_INET6) {
+    return IpFromBytes(BytesOf(reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr));
+  }
+  return IpFromBytes(BytesOf(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr));
+}
+
 }  // namespace
 
 H1Session::H1Session(Worker& worker, UniqueFd fd, const ListenerState& listener,
                      const SocketAddress& peer)
     : worker_(worker), listener_(listener), stream_(std::move(fd)) {
-  const void* ip = peer.get()->sa_family == AF_INET6
-                       ? static_cast<const void*>(
-                             &reinterpret_cast<const sockaddr_in6*>(&peer.storage)->sin6_addr)
-                       : static_cast<const void*>(
-                             &reinterpret_cast<const sockaddr_in*>(&peer.storage)->sin_addr);
-  if (inet_ntop(peer.get()->sa_family, ip, client_address_, sizeof(client_address_)) == nullptr) {
-    client_address_[0] = '\0';
+  SetPeer(IpOf(peer));
+  if (listener.proxy_protocol) {
+    phase_ = Phase::kPreamble;
+  } else {
+    StartTlsIfWanted();
   }
-  if (listener.tls != nullptr) stream_.StartTls(listener.tls, worker.tls());
+}
+
+void H1Session::SetPeer(const IpAddress& address) {
+  peer_ = FormatIp(address);
+  peer_trusted_ = listener_.forward.Trusts(address);
+}
+
+void H1Session::StartTlsIfWanted() {
+  if (listener_.tls != nullptr) stream_.StartTls(listener_.tls, worker_.tls());
 }
 
 void H1Session::Start() {
   Poller& poller = worker_.poller();
-  poller.timers().Arm(*this, poller.now() + worker_.config().head_timeout);
+  poller.timers().Arm(*this, poller.now() + listener_.limits.head_timeout);
   Pump();
   if (!stream_.open()) return;
   if (!poller.Add(stream_.fd(), *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET).ok()) Close();
@@ -53,6 +71,9 @@ void H1Session::ResumeLater() { worker_.poller().Resume(*this); }
 void H1Session::OnTimer() {
   Poller& poller = worker_.poller();
   switch (phase_) {
+    case Phase::kPreamble:
+      Close();
+      return;
     case Phase::kHead:
       if (head_pending_) {
         Refuse(408, "the request's head did not arrive in time");
@@ -83,6 +104,9 @@ void H1Session::OnTimer() {
 void H1Session::Pump() {
   while (true) {
     switch (phase_) {
+      case Phase::kPreamble:
+        if (!ReadPreamble()) return;
+        break;
       case Phase::kHead:
         if (!ReadHead()) return;
         break;
@@ -104,6 +128,31 @@ void H1Session::Pump() {
         return;
     }
   }
+}
+
+// Takes the header alone: what follows it may be anything, and is read as if it had come first.
+bool H1Session::ReadPreamble() {
+  std::string_view bytes;
+  const Stream::Result result = stream_.Peek(worker_.poller().read_buffer(), bytes);
+  if (result == Stream::Result::kWait) return false;
+  const ProxyHeader header = ReadProxyHeader(bytes);
+  switch (header.result) {
+    case ProxyHeader::Result::kIncomplete:
+      if (result == Stream::Result::kBytes && !stream_.peer_closed()) return false;
+      break;  // no more of it will come
+    case ProxyHeader::Result::kBad:
+      worker_.stats().bad_requests.Add();
+      break;
+    case ProxyHeader::Result::kComplete:
+      if (!stream_.Skip(header.size)) break;
+      if (header.source) SetPeer(*header.source);
+      StartTlsIfWanted();
+      phase_ = Phase::kHead;
+      return true;
+  }
+  // Whoever speaks differently here is not the balancer, and has no answer coming.
+  Close(true);
+  return false;
 }
 
 bool H1Session::ReadHead() {
@@ -149,16 +198,19 @@ bool H1Session::TakeHead(std::string_view bytes, bool in_backlog) {
   }
   const bool lone_cr = !empty_line_skipped_ && bytes == "\r";
   const auto result = lone_cr ? HeadScanner::Result::kIncomplete : scanner_.Scan(bytes);
-  const size_t max_bytes = worker_.config().max_head_bytes;
+  const HttpLimits& limits = listener_.limits;
   const size_t size = result == HeadScanner::Result::kComplete ? scanner_.size() : bytes.size();
   if (result == HeadScanner::Result::kBad) {
     Refuse(400, "a malformed request head");
     return true;
   }
-  if (size > max_bytes) {
-    const bool long_line = bytes.substr(0, max_bytes).find('\n') == std::string_view::npos;
-    Refuse(long_line ? 414 : 431,
-           long_line ? "the request line is too long" : "the request's head is too large");
+  const size_t line = scanner_.first_line_size() > 0 ? scanner_.first_line_size() : bytes.size();
+  if (line > std::min(limits.max_request_line_bytes, limits.max_head_bytes)) {
+    Refuse(414, "the request line is too long");
+    return true;
+  }
+  if (size > limits.max_head_bytes) {
+    Refuse(431, "the request's head is too large");
     return true;
   }
   if (result == HeadScanner::Result::kIncomplete) {
@@ -166,12 +218,12 @@ bool H1Session::TakeHead(std::string_view bytes, bool in_backlog) {
     if (!head_pending_) {
       head_pending_ = true;
       Poller& poller = worker_.poller();
-      poller.timers().Arm(*this, poller.now() + worker_.config().head_timeout);
+      poller.timers().Arm(*this, poller.now() + listener_.limits.head_timeout);
     }
     return false;
   }
   RequestHead& head = worker_.request_head();
-  if (const HeadError error = ParseRequestHead(bytes.substr(0, size), head)) {
+  if (const HeadError error = ParseRequestHead(bytes.substr(0, size), head, limits.max_fields)) {
     Refuse(error.status, error.reason);
     return true;
   }
@@ -223,7 +275,7 @@ bool H1Session::RunExchange() {
 void H1Session::FinishRequest() {
   phase_ = Phase::kHead;
   Poller& poller = worker_.poller();
-  poller.timers().Arm(*this, poller.now() + worker_.config().client_idle_timeout);
+  poller.timers().Arm(*this, poller.now() + listener_.limits.client_idle_timeout);
 }
 
 void H1Session::Refuse(int status, std::string_view reason) {
@@ -241,7 +293,7 @@ void H1Session::Refuse(int status, std::string_view reason) {
 void H1Session::LogRefusal(int status) {
   AccessEntry entry;
   entry.ended = worker_.poller().now();
-  entry.record.client = client_address_;
+  entry.record.client = client_address();
   entry.record.secure = stream_.secure();
   entry.record.status = status;
   worker_.access_log()->Put(worker_.index(), entry);

@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/ip_range.h"
 #include "proxy/core/h1_parser.h"
+#include "proxy/core/http_options.h"
 #include "proxy/net/forwarder.h"
 #include "proxy/net/poller.h"
 #include "proxy/net/socket.h"
@@ -23,6 +25,9 @@ struct ListenerState {
   std::string route_table;
   const RouteIndex* routes = nullptr;     // of the worker's current table; null: none
   std::shared_ptr<const TlsContext> tls;  // for new connections; null: plain HTTP
+  HttpLimits limits;
+  ForwardPolicy forward;
+  bool proxy_protocol = false;
 };
 
 class H1Session final : public EventSource, public Timer {
@@ -47,13 +52,20 @@ class H1Session final : public EventSource, public Timer {
   Stream& stream() { return stream_; }
   ByteQueue& backlog() { return backlog_; }  // bytes read but not used yet
   const RouteIndex* routes() const { return listener_.routes; }
-  std::string_view client_address() const { return client_address_; }
+  const HttpLimits& limits() const { return listener_.limits; }
+  const ForwardPolicy& forward_policy() const { return listener_.forward; }
+  // Who is at the other end, by the PROXY header if there is one.
+  std::string_view client_address() const { return peer_.view(); }
+  RequestOrigin origin() const {
+    return {peer_.view(), stream_.secure() ? "https" : "http", peer_trusted_};
+  }
   void ResumeLater();
 
   std::list<std::unique_ptr<H1Session>>::iterator position;  // in the worker's list
 
  private:
   enum class Phase {
+    kPreamble,  // the PROXY header, if the listener wants one
     kHead,      // between requests, or amid a head
     kExchange,  // a request is being answered
     kFlush,     // the last response is on its way out
@@ -61,6 +73,9 @@ class H1Session final : public EventSource, public Timer {
     kClosed,
   };
 
+  void SetPeer(const IpAddress& address);
+  void StartTlsIfWanted();
+  bool ReadPreamble();
   bool ReadHead();
   // Looks for a head at the start of `bytes`: true when a request or an answer came of it.
   bool TakeHead(std::string_view bytes, bool in_backlog);
@@ -83,7 +98,8 @@ class H1Session final : public EventSource, public Timer {
   bool served_ = false;        // at least one request
   bool head_pending_ = false;  // a partial head is being timed
   bool empty_line_skipped_ = false;
-  char client_address_[46];
+  bool peer_trusted_ = false;
+  IpText peer_;
 };
 
 }  // namespace pando::proxy

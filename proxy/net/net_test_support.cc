@@ -220,10 +220,10 @@ std::shared_ptr<ProxyTable> TestProxy::Table(const Members& members) {
   }
   auto table = std::make_shared<ProxyTable>();
   table->version = ++version_;
-  table->listeners = {{"default", "127.0.0.1", port, "main"}};
+  table->listeners = {{"default", "127.0.0.1", port, "main", http}};
   Route route;
   route.cluster = "web";
-  route.timeout = response_timeout;
+  route.limits = limits;
   table->routes["main"] = {"main", {{{"*"}, {route}}}};
   table->clusters["web"] = std::move(cluster);
   return table;

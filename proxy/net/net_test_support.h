@@ -113,7 +113,8 @@ class TestProxy {
 
   uint16_t port;
   Millis connect_timeout{1'000};
-  Millis response_timeout{0};
+  RouteLimits limits;
+  HttpOptions http;
   LbPolicy policy = LbPolicy::kRoundRobin;
   DataPlane plane;
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -64,6 +65,33 @@ Stream::Result Stream::ReceiveRaw(std::span<char> buffer, std::string_view& byte
     readable_ = false;
     return Result::kWait;
   }
+}
+
+Stream::Result Stream::Peek(std::span<char> buffer, std::string_view& bytes) {
+  if (!readable_) return Result::kWait;
+  while (true) {
+    const ssize_t n = recv(fd_.get(), buffer.data(), buffer.size(), MSG_PEEK);
+    if (n > 0) {
+      bytes = {buffer.data(), static_cast<size_t>(n)};
+      return Result::kBytes;
+    }
+    if (n == 0) return Result::kEnd;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return Result::kError;
+    readable_ = false;
+    return Result::kWait;
+  }
+}
+
+bool Stream::Skip(size_t count) {
+  char taken[256];
+  while (count > 0) {
+    const ssize_t n = recv(fd_.get(), taken, std::min(count, sizeof(taken)), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    count -= static_cast<size_t>(n);
+  }
+  return true;
 }
 
 bool Stream::HasUnexpectedInput() {

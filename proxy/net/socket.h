@@ -54,6 +54,10 @@ class Stream {
   enum class Result { kBytes, kWait, kEnd, kError };
   // Reads into `buffer`; `bytes` is the part filled.
   Result Receive(std::span<char> buffer, std::string_view& bytes);
+  // Likewise, but leaves the bytes where they are, for Skip or for another to read.
+  Result Peek(std::span<char> buffer, std::string_view& bytes);
+  // Takes `count` bytes that Peek has shown. False: the stream is broken.
+  bool Skip(size_t count);
   // Whether something has arrived on a stream on which nothing should have; costs a system call.
   bool HasUnexpectedInput();
 

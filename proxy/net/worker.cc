@@ -80,6 +80,9 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     if (state == nullptr) state = std::make_unique<ListenerState>();
     state->route_table = listener.route_table;
     state->tls.reset();
+    state->limits = listener.http.Over(config_.limits);
+    state->forward = listener.http.forward;
+    state->proxy_protocol = listener.http.proxy_protocol;
   }
   SetCertificates(table_->tls);
   // Also those no table names any more: their clients are served until they leave.

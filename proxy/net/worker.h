@@ -90,6 +90,7 @@ class Worker {
   bool draining() const { return draining_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
   size_t active_exchanges() const { return active_exchanges_; }
+  FastRandom& random() { return random_; }
   // The head being looked at; its vectors are reused.
   RequestHead& request_head() { return request_head_; }
   ResponseHead& response_head() { return response_head_; }

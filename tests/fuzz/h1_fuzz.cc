@@ -46,7 +46,14 @@ void CheckRequest(std::string_view head_bytes, std::string_view rest, size_t spl
   RequestHead head;
   if (ParseRequestHead(head_bytes, head)) return;
   std::string sent;
-  AppendRequestHead(head, "10.0.0.1", "http", sent);
+  FastRandom random(1);
+  ForwardPolicy policy;
+  policy.mode = ForwardPolicy::Mode::kAppend;
+  policy.rfc7239 = true;
+  const RequestOrigin origin{"10.0.0.1", "http", true};
+  std::string id;
+  AppendRequestId(head.request_id, random, id);
+  AppendRequestHead(head, {origin, policy, id}, random, sent);
   if (!head.host.empty()) {
     size_t size = 0;
     Require(ScanSplit(sent, sent.size() / 2, size) == HeadScanner::Result::kComplete);

@@ -47,8 +47,12 @@ IMPURE_STANDARD = {
     "shared_mutex", "stop_token", "thread",
 }
 IMPURE_ABSEIL = ("absl/synchronization/", "absl/log/", "absl/flags/", "absl/random/")
-# Beast's parser does no I/O; emmintrin.h is arithmetic, used where the compiler has it.
-PURE_EXCEPTIONS = {"proxy/core/h1_parser": ("boost/beast/", "emmintrin.h")}
+# Beast's parser does no I/O; emmintrin.h is arithmetic, used where the compiler has it; inet_pton
+# and its like only read and write texts.
+PURE_EXCEPTIONS = {
+    "proxy/core/h1_parser": ("boost/beast/", "emmintrin.h"),
+    "common/base/ip_range": ("arpa/inet.h",),
+}
 
 CLOCK = re.compile(
     r"_clock::now\(|\babsl::Now\(|\bclock_gettime\(|\bgettimeofday\(|\btime\(nullptr\)")
