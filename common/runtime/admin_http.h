@@ -35,6 +35,8 @@ class AdminHttp {
   // already in use (another program has it; choose another with --http-listen)".
   absl::Status Listen(const std::string& address, const std::string& flag_name);
   uint16_t port() const;
+  // Where it listens, "127.0.0.1:7480"; empty before Listen.
+  std::string address() const;
 
  private:
   class Server;

@@ -102,6 +102,11 @@ std::string ToYaml(const v1::AppSpec& spec) {
     out << EndMap;
   }
 
+  if (spec.has_metrics()) {
+    out << Key << "metrics" << Value << BeginMap << Key << "path" << Value << DoubleQuoted
+        << spec.metrics().path() << EndMap;
+  }
+
   out << Key << "restart" << Value << BeginMap;
   out << Key << "backoff" << Value << FormatDuration(spec.restart().backoff_initial_ms());
   out << Key << "max_backoff" << Value << FormatDuration(spec.restart().backoff_max_ms());

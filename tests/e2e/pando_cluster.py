@@ -13,6 +13,7 @@ import unittest
 
 from load import Load
 from ports import PortBlock
+from prometheus import prepare_prometheus
 from processes import (Daemon, end_marked_processes, marked_processes, program_of, wait_until)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ class Cluster:
         self._arguments = {}
         self.controller_port = self._ports.take()
         self.gateway_port = self._ports.take()
+        self.http_ports = {}  # of each daemon's /metrics, by name
 
     # ---- where things run: here, on loopback ----
 
@@ -75,8 +77,12 @@ class Cluster:
     def start_controller(self, *extra):
         self._start('controller', 'pando-controller', [
             '--data-dir', self.dir / 'controller', '--listen', self.controller_address,
-            '--http-listen', f'127.0.0.1:{self._ports.take()}', *extra])
+            '--http-listen', self._http_address('controller'), *extra])
         self.wait_for_controller()
+
+    def _http_address(self, name):
+        self.http_ports[name] = self._ports.take()
+        return f'127.0.0.1:{self.http_ports[name]}'
 
     def wait_for_controller(self):
         wait_until(lambda: self.try_ctl('status').returncode == OK, 20, 'the controller answers')
@@ -86,16 +92,16 @@ class Cluster:
         first, last = self._ports.take_range(ports)
         self._start(name, 'pando-agent', [
             '--data-dir', self.dir / name, '--node', name, '--controller', self.controller_address,
-            '--http-listen', f'127.0.0.1:{self._ports.take()}', '--port-range', f'{first}-{last}',
+            '--http-listen', self._http_address(name), '--port-range', f'{first}-{last}',
             *extra])
         return first, last
 
     def start_proxy(self, name='edge-1', *extra):
-        admin_port = self._ports.take()
+        http_address = self._http_address(name)
         self._start(name, 'pando-proxy', [
             '--data-dir', self.dir / name, '--id', name, '--controller', self.controller_address,
-            '--http-listen', f'127.0.0.1:{admin_port}', '--workers', '2', *extra])
-        return admin_port
+            '--http-listen', http_address, '--workers', '2', *extra])
+        return self.http_ports[name]
 
     def start_all(self, agents=1):
         """A controller, agents node-1.. and the proxy edge-1, all of them ready."""
@@ -106,6 +112,16 @@ class Cluster:
         self.proxy_admin_port = self.start_proxy()
         wait_until(lambda: self.count('nodes', state='ready') == agents, 20, 'agents are ready')
         wait_until(lambda: self.count('proxies', state='synced') == 1, 20, 'the proxy is synced')
+
+    def start_prometheus(self):
+        """The real one, with the shipped configuration in a hurry; discovers all of this cluster."""
+        port = self._ports.take()
+        argv, prometheus = prepare_prometheus(self.dir / 'prometheus', port,
+                                              self.http_ports['controller'])
+        self._daemons['prometheus'] = Daemon('prometheus', argv, self.dir / 'prometheus.log',
+                                             self.environment())
+        wait_until(prometheus.ready, 20, 'Prometheus is ready')
+        return prometheus
 
     # ---- ctl ----
 
