@@ -42,7 +42,7 @@ AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, Agen
     : options_(std::move(options)),
       data_dir_(std::move(data_dir)),
       state_(std::move(state)),
-      metrics_("pando-agent"),
+      metrics_("pando-agent", options_.data_dir),
       agent_metrics_(metrics_),
       http_(loop_, metrics_),
       address_(options_.advertise_address),
@@ -51,9 +51,13 @@ AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, Agen
                   .gone = [this](const std::string& id) { controller_.SendGone(id); },
                   .closing = [this](const std::string& dir) { logs_.Finish(dir); }},
                  Seed()),
+      usage_(loop_, options_.data_dir, [this] { return instances_.UsageSubjects(); }),
+      instance_metrics_(std::make_shared<InstanceMetrics>(instances_, usage_)),
       logs_(loop_, {.has_room = [this] { return controller_.HasLogRoom(); },
                     .send = [this](v1::LogChunk c) { controller_.SendLogChunk(std::move(c)); }}),
-      controller_(loop_, options_.controller.ToString(), MakeHandlers(), Seed()) {}
+      controller_(loop_, options_.controller.ToString(), MakeHandlers(), Seed()) {
+  metrics_.AddCollectable(instance_metrics_);
+}
 
 AgentApp::~AgentApp() = default;
 
@@ -65,6 +69,7 @@ void AgentApp::Run() {
                             {"http_port", absl::StrCat(http_.port())}});
   // Before the loop runs: what is asked of it meanwhile, an end too, finds the instances known.
   instances_.Start();
+  usage_.Start();
   if (address_.empty()) {
     FindAddressThenConnect(/*told=*/false);
   } else {
@@ -109,10 +114,17 @@ v1::Hello AgentApp::MakeHello() const {
   hello.set_memory_bytes(TotalMemoryBytes());
   hello.set_max_instances(options_.max_instances);
   hello.set_cluster_id(state_.authority().cluster_id);
+  hello.set_http_address(http_.address());
   for (v1::InstanceStatus& status : instances_.Statuses()) {
     *hello.add_instances() = std::move(status);
   }
   return hello;
+}
+
+v1::Heartbeat AgentApp::MakeHeartbeat() const {
+  v1::Heartbeat heartbeat = usage_.ToHeartbeat();
+  heartbeat.set_orders_version(instances_.orders_version());
+  return heartbeat;
 }
 
 ControllerClient::Handlers AgentApp::MakeHandlers() {
@@ -124,7 +136,7 @@ ControllerClient::Handlers AgentApp::MakeHandlers() {
                 logs_.Open(request, instances_.InstancePath(request.assignment_id()));
               },
           .log_cancel = [this](uint64_t request_id) { logs_.Cancel(request_id); },
-          .orders_version = [this] { return instances_.orders_version(); },
+          .heartbeat = [this] { return MakeHeartbeat(); },
           .connected =
               [this](bool connected) {
                 agent_metrics_.connected.Set(connected ? 1 : 0);

@@ -8,8 +8,10 @@
 #include "agent/agent_loop.h"
 #include "agent/agent_options.h"
 #include "agent/controller_client.h"
+#include "agent/instance_metrics.h"
 #include "agent/local_address.h"
 #include "agent/log_streams.h"
+#include "agent/usage_sampler.h"
 #include "common/runtime/admin_http.h"
 #include "common/runtime/data_dir.h"
 #include "common/runtime/event_loop.h"
@@ -35,6 +37,7 @@ class AgentApp {
 
   void FindAddressThenConnect(bool told);
   v1::Hello MakeHello() const;
+  v1::Heartbeat MakeHeartbeat() const;
   ControllerClient::Handlers MakeHandlers();
   absl::Status OnWelcome(const v1::Welcome& welcome);
   void OnOrders(const v1::Orders& orders);
@@ -49,6 +52,8 @@ class AgentApp {
   std::string address_;
   std::string last_refusal_;
   AgentLoop instances_;
+  UsageSampler usage_;
+  std::shared_ptr<InstanceMetrics> instance_metrics_;
   LogStreams logs_;
   ControllerClient controller_;
 };

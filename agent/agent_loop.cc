@@ -109,6 +109,14 @@ std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
   return statuses;
 }
 
+std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
+  std::vector<UsageSampler::Subject> subjects;
+  for (const auto& [id, running] : running_) {
+    if (running.shim_pid > 0) subjects.push_back({id, running.incarnation, running.shim_pid});
+  }
+  return subjects;
+}
+
 std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
   if (supervisor_.Find({assignment_id}) == nullptr) return "";
   return state_.InstanceOf(assignment_id).path();
@@ -172,6 +180,7 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
   Running& running = running_[id];
   running.incarnation = incarnation;
   running.spawned_at = loop_.Now();
+  running.shim_pid = shim.pid;
   running.shim = std::make_unique<ShimClient>(
       loop_, std::move(shim.session), shim.pid, std::move(shim.pidfd),
       [this, id, incarnation](const ShimEvent& event) { OnShim(id, incarnation, event); });
@@ -210,6 +219,7 @@ void AgentLoop::Do(const Probe& probe) {
                 [this, alive = std::weak_ptr<char>(alive_), id = probe.id,
                  incarnation = probe.incarnation](const std::string& failure) {
                   if (alive.expired()) return;
+                  metrics_.probes_total.Increment();
                   if (!failure.empty()) metrics_.probe_failures_total.Increment();
                   Feed(id, ProbeResult{incarnation, failure.empty(), failure});
                 });

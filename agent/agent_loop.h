@@ -19,6 +19,7 @@
 #include "agent/launcher.h"
 #include "agent/prober.h"
 #include "agent/shim_client.h"
+#include "agent/usage_sampler.h"
 #include "common/runtime/event_loop.h"
 #include "pando/v1/agent.pb.h"
 
@@ -48,6 +49,8 @@ class AgentLoop {
   absl::Status SetOrders(const v1::Orders& orders);
 
   std::vector<v1::InstanceStatus> Statuses() const;
+  // The shims that run: whose usage is to be read.
+  std::vector<UsageSampler::Subject> UsageSubjects() const;
   // The version of the orders carried out last; 0 before the first.
   uint64_t orders_version() const { return orders_version_; }
   // Empty when the instance is not known.
@@ -62,6 +65,7 @@ class AgentLoop {
   struct Running {
     uint32_t incarnation = 0;
     Instant spawned_at;
+    pid_t shim_pid = 0;
     std::unique_ptr<ShimClient> shim;
     std::string failure;  // why the app could not be started
   };

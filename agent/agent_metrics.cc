@@ -5,33 +5,43 @@
 namespace pando::agent {
 namespace {
 
-prometheus::Counter& AddCounter(Metrics& metrics, const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(metrics.registry()).Add({});
-}
+using prometheus::MetricType;
+
+const MetricDefinition kStarts{"pando_agent_starts_total", MetricType::Counter, "Apps started", {}};
+const MetricDefinition kExits{
+    "pando_agent_exits_total", MetricType::Counter, "Apps that ended", {}};
+const MetricDefinition kProbes{
+    "pando_agent_probes_total", MetricType::Counter, "Health probes made", {}};
+const MetricDefinition kProbeFailures{"pando_agent_probe_failures_total",
+                                      MetricType::Counter,
+                                      "Health probes that failed, those of a start included",
+                                      {}};
+const MetricDefinition kConnected{"pando_agent_connected",
+                                  MetricType::Gauge,
+                                  "1 while the agent has a session with the controller",
+                                  {}};
+const MetricDefinition kSpawnSeconds{"pando_agent_spawn_seconds",
+                                     MetricType::Histogram,
+                                     "From the decision to start an app to its process",
+                                     {}};
+const MetricDefinition kInstances{
+    "pando_agent_instances", MetricType::Gauge, "Instances on this node by phase", {"phase"}};
 
 }  // namespace
 
+std::vector<MetricDefinition> AgentMetrics::Definitions() {
+  return {kInstances, kStarts, kExits, kProbes, kProbeFailures, kSpawnSeconds, kConnected};
+}
+
 AgentMetrics::AgentMetrics(Metrics& metrics)
-    : starts_total(AddCounter(metrics, "pando_agent_starts_total", "Apps started")),
-      exits_total(AddCounter(metrics, "pando_agent_exits_total", "Apps that ended")),
-      probe_failures_total(AddCounter(metrics, "pando_agent_probe_failures_total",
-                                      "Health probes that failed, those of a start included")),
-      connected(prometheus::BuildGauge()
-                    .Name("pando_agent_connected")
-                    .Help("1 while the agent has a session with the controller")
-                    .Register(metrics.registry())
-                    .Add({})),
-      spawn_seconds(
-          prometheus::BuildHistogram()
-              .Name("pando_agent_spawn_seconds")
-              .Help("From the decision to start an app to its process")
-              .Register(metrics.registry())
-              .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.002, 0.005, 0.01, 0.025,
-                                                               0.05, 0.1, 0.25, 1})),
-      instances_(prometheus::BuildGauge()
-                     .Name("pando_agent_instances")
-                     .Help("Instances on this node by phase")
-                     .Register(metrics.registry())) {
+    : starts_total(AddCounter(metrics, kStarts)),
+      exits_total(AddCounter(metrics, kExits)),
+      probes_total(AddCounter(metrics, kProbes)),
+      probe_failures_total(AddCounter(metrics, kProbeFailures)),
+      connected(AddGauge(metrics, kConnected)),
+      spawn_seconds(AddHistogram(metrics, kSpawnSeconds,
+                                 {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1})),
+      instances_(AddGaugeFamily(metrics, kInstances)) {
   for (Phase phase : {Phase::kStarting, Phase::kReady, Phase::kUnhealthy, Phase::kBackoff,
                       Phase::kStopping, Phase::kFailed}) {
     instances_.Add({{"phase", std::string(PhaseName(phase))}});

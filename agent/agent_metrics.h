@@ -6,9 +6,11 @@
 #include <prometheus/histogram.h>
 
 #include <map>
+#include <vector>
 
 #include "agent/core/phase.h"
 #include "common/base/ids.h"
+#include "common/runtime/metric_definition.h"
 #include "common/runtime/metrics.h"
 
 namespace pando::agent {
@@ -18,11 +20,14 @@ class AgentMetrics {
  public:
   explicit AgentMetrics(Metrics& metrics);
 
+  static std::vector<MetricDefinition> Definitions();
+
   void SetPhase(const AssignmentId& id, Phase phase);
   void Forget(const AssignmentId& id);
 
   prometheus::Counter& starts_total;
   prometheus::Counter& exits_total;
+  prometheus::Counter& probes_total;
   prometheus::Counter& probe_failures_total;
   prometheus::Gauge& connected;
   prometheus::Histogram& spawn_seconds;

@@ -228,7 +228,7 @@ void ControllerClient::Pump() {
 
 void ControllerClient::Heartbeat(uint64_t session, Millis interval) {
   if (session != session_ || !connected_) return;
-  outbox_.Heartbeat(handlers_.orders_version());
+  outbox_.Heartbeat(handlers_.heartbeat());
   Pump();
   Later(interval, [this, session, interval] { Heartbeat(session, interval); });
 }

@@ -25,7 +25,7 @@ class ControllerClient {
     std::function<void(const v1::Orders&)> orders;
     std::function<void(const v1::LogRequest&)> log_request;
     std::function<void(uint64_t request_id)> log_cancel;
-    std::function<uint64_t()> orders_version;
+    std::function<v1::Heartbeat()> heartbeat;
     std::function<void(bool connected)> connected;
   };
 

@@ -22,7 +22,7 @@ void Outbox::Gone(const std::string& assignment_id) {
   Change(assignment_id).mutable_gone()->set_assignment_id(assignment_id);
 }
 
-void Outbox::Heartbeat(uint64_t orders_version) { heartbeat_ = orders_version; }
+void Outbox::Heartbeat(v1::Heartbeat heartbeat) { heartbeat_ = std::move(heartbeat); }
 
 void Outbox::LogChunk(v1::LogChunk chunk) { chunks_.push_back(std::move(chunk)); }
 
@@ -43,7 +43,7 @@ std::optional<v1::AgentMessage> Outbox::Next() {
   }
   v1::AgentMessage message;
   if (heartbeat_) {
-    message.mutable_heartbeat()->set_orders_version(*std::exchange(heartbeat_, std::nullopt));
+    *message.mutable_heartbeat() = *std::exchange(heartbeat_, std::nullopt);
     return message;
   }
   if (!chunks_.empty()) {

@@ -16,7 +16,7 @@ class Outbox {
  public:
   void Status(v1::InstanceStatus status);
   void Gone(const std::string& assignment_id);
-  void Heartbeat(uint64_t orders_version);
+  void Heartbeat(v1::Heartbeat heartbeat);
   void LogChunk(v1::LogChunk chunk);
   bool HasLogRoom() const { return chunks_.size() < kMaxChunks; }
   void Clear();
@@ -32,7 +32,7 @@ class Outbox {
 
   std::list<v1::AgentMessage> changes_;
   std::map<std::string, std::list<v1::AgentMessage>::iterator> change_of_;  // by assignment
-  std::optional<uint64_t> heartbeat_;
+  std::optional<v1::Heartbeat> heartbeat_;
   std::deque<v1::LogChunk> chunks_;
 };
 

@@ -12,13 +12,19 @@ v1::InstanceStatus Status(const std::string& id, uint32_t incarnation) {
   return status;
 }
 
+v1::Heartbeat Beat(uint64_t orders_version) {
+  v1::Heartbeat heartbeat;
+  heartbeat.set_orders_version(orders_version);
+  return heartbeat;
+}
+
 TEST(OutboxTest, TheNewestWordOfAnAssignmentWinsAndKeepsItsPlace) {
   Outbox outbox;
-  outbox.Heartbeat(1);
+  outbox.Heartbeat(Beat(1));
   outbox.Status(Status("a", 1));
   outbox.Status(Status("b", 1));
   outbox.Status(Status("a", 2));
-  outbox.Heartbeat(2);
+  outbox.Heartbeat(Beat(2));
   EXPECT_EQ(outbox.Next()->status().incarnation(), 2u);
   EXPECT_EQ(outbox.Next()->status().assignment_id(), "b");
   EXPECT_EQ(outbox.Next()->heartbeat().orders_version(), 2u);

@@ -256,6 +256,10 @@ absl::StatusOr<v1::ClusterView> Client::GetCluster(const v1::ClusterRequest& req
   return connection_->Call(&v1::Admin::Stub::GetCluster, request);
 }
 
+absl::StatusOr<v1::LoadView> Client::GetLoad(const v1::LoadRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::GetLoad, request);
+}
+
 absl::StatusOr<v1::SpecResponse> Client::GetSpec(const v1::AppRequest& request) {
   return connection_->Call(&v1::Admin::Stub::GetSpec, request);
 }

@@ -53,6 +53,7 @@ class Client {
   absl::Status Cordon(const v1::CordonRequest& request);
   absl::Status Unfreeze();
   absl::StatusOr<v1::ClusterView> GetCluster(const v1::ClusterRequest& request);
+  absl::StatusOr<v1::LoadView> GetLoad(const v1::LoadRequest& request);
   absl::StatusOr<v1::SpecResponse> GetSpec(const v1::AppRequest& request);
   absl::StatusOr<v1::VersionResponse> Version();
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "ctl/command.h"
+#include "ctl/load_views.h"
 #include "ctl/views.h"
 
 namespace pando::ctl {
@@ -57,6 +58,18 @@ ExitCode Watch(Context& context, Screen screen, const v1::ClusterRequest& reques
   }
 }
 
+// Under the status for people. An older controller cannot tell, and the status is complete without.
+void PrintLoad(Context& context, const std::string& app) {
+  const Options& options = context.options();
+  if (options.format != OutputFormat::kTable && options.format != OutputFormat::kWide) return;
+  v1::LoadRequest request;
+  request.set_app(app);
+  const auto load = context.client().GetLoad(request);
+  if (!load.ok()) return;
+  context.out() << LoadText(*load, {options.format == OutputFormat::kWide, options.color})
+                << std::flush;
+}
+
 ExitCode Show(Context& context, Screen screen, const Args& args) {
   v1::ClusterRequest request;
   request.set_app(args.app);
@@ -64,6 +77,7 @@ ExitCode Show(Context& context, Screen screen, const Args& args) {
   const auto view = context.client().GetCluster(request);
   if (!view.ok()) return context.Fail(view.status());
   PrintOnce(context, screen, *view);
+  if (screen == Screen::kStatus) PrintLoad(context, args.app);
   return ExitCode::kOk;
 }
 

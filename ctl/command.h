@@ -84,6 +84,8 @@ void AddListCommands(CommandLine& line);
 void AddLifecycleCommands(CommandLine& line);
 void AddLogsCommand(CommandLine& line);
 void AddEventsCommand(CommandLine& line);
+void AddTopCommand(CommandLine& line);
+void AddBenchCommand(CommandLine& line);
 void AddNodeCommands(CommandLine& line);
 void AddSpecCommand(CommandLine& line);
 void AddVersionCommand(CommandLine& line);

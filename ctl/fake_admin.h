@@ -63,6 +63,10 @@ class FakeAdmin final : public v1::Admin::Service {
     const std::lock_guard lock(mutex_);
     views_ = std::move(views);
   }
+  void ShowLoad(v1::LoadView load) {
+    const std::lock_guard lock(mutex_);
+    load_ = std::move(load);
+  }
   void SayEvents(std::vector<v1::Event> events) {
     const std::lock_guard lock(mutex_);
     events_ = std::move(events);
@@ -176,6 +180,12 @@ class FakeAdmin final : public v1::Admin::Service {
     for (const v1::LogEntry& entry : logs_) writer->Write(entry);
     return grpc::Status::OK;
   }
+  grpc::Status GetLoad(Context*, const v1::LoadRequest* request, v1::LoadView* response) override {
+    if (grpc::Status status = Note("GetLoad", *request); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    *response = load_;
+    return grpc::Status::OK;
+  }
   grpc::Status GetSpec(Context*, const v1::AppRequest* request,
                        v1::SpecResponse* response) override {
     response->set_yaml("name: web\ncommand: [node, server.js]\n");
@@ -198,6 +208,7 @@ class FakeAdmin final : public v1::Admin::Service {
   v1::ApplyResponse apply_;
   v1::ChangeResponse change_;
   std::vector<v1::ClusterView> views_;
+  v1::LoadView load_;
   std::vector<v1::Event> events_;
   std::vector<v1::LogEntry> logs_;
   std::vector<std::string> calls_;

@@ -1,5 +1,8 @@
 #include "ctl/format.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -27,6 +30,34 @@ std::string FormatAge(int64_t millis) {
 std::string FormatShortAge(int64_t millis) {
   if (millis < 0 || millis >= 60'000) return FormatAge(millis);
   return absl::StrFormat("%.1fs", static_cast<double>(millis) / 1000);
+}
+
+std::string FormatLatency(double seconds) {
+  const double millis = seconds * 1'000;
+  if (millis < 1) return absl::StrFormat("%.2fms", millis);
+  if (millis < 9.95) return absl::StrFormat("%.1fms", millis);
+  if (millis < 999.5) return absl::StrFormat("%.0fms", millis);
+  return absl::StrFormat("%.2fs", seconds);
+}
+
+std::string FormatRate(double per_second) {
+  if (per_second == 0) return "0";
+  if (per_second < 9.995) return absl::StrFormat("%.2f", per_second);
+  if (per_second < 99.95) return absl::StrFormat("%.1f", per_second);
+  return absl::StrFormat("%.0f", per_second);
+}
+
+std::string Sparkline(const std::vector<double>& values, double least_top) {
+  static constexpr const char* kBars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  constexpr size_t kHeights = std::size(kBars);
+  double top = least_top;
+  for (const double value : values) top = std::max(top, value);
+  std::string line;
+  for (const double value : values) {
+    const double share = top > 0 ? std::clamp(value / top, 0.0, 1.0) : 0.0;
+    line += kBars[std::min(kHeights - 1, static_cast<size_t>(share * kHeights))];
+  }
+  return line;
 }
 
 std::string FormatBytes(uint64_t bytes) {

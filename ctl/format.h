@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -19,6 +20,15 @@ std::string FormatAge(int64_t millis);
 
 // The same below a minute with tenths, for heartbeats: "0.4s", "12.0s", "4m".
 std::string FormatShortAge(int64_t millis);
+
+// A latency or the like, in the unit that suits it: "0.35ms", "5.2ms", "120ms", "1.25s".
+std::string FormatLatency(double seconds);
+
+// "0.25", "12.3", "4321": three digits, or all before the point.
+std::string FormatRate(double per_second);
+
+// Numbers as a row of bars, the largest (or `least_top`) being the tallest; one character each.
+std::string Sparkline(const std::vector<double>& values, double least_top = 0);
 
 // "512M", "1.5G", "0".
 std::string FormatBytes(uint64_t bytes);

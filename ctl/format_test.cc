@@ -32,6 +32,15 @@ TEST(FormatTest, Sizes) {
   EXPECT_EQ(FormatCpus(500), "0.5");
 }
 
+TEST(FormatTest, LatenciesAndRates) {
+  const std::pair<double, const char*> latencies[] = {
+      {0.00035, "0.35ms"}, {0.0052, "5.2ms"}, {0.012, "12ms"}, {0.9994, "999ms"}, {1.25, "1.25s"}};
+  for (const auto& [seconds, want] : latencies) EXPECT_EQ(FormatLatency(seconds), want);
+  const std::pair<double, const char*> rates[] = {
+      {0, "0"}, {0.254, "0.25"}, {12.34, "12.3"}, {99.96, "100"}, {4321.4, "4321"}};
+  for (const auto& [rate, want] : rates) EXPECT_EQ(FormatRate(rate), want);
+}
+
 TEST(FormatTest, Times) {
   EXPECT_EQ(FormatClock(36'131'204, absl::UTCTimeZone()), "10:02:11.204");
   EXPECT_EQ(FormatDateTime(36'131'204, absl::UTCTimeZone()), "1970-01-01 10:02:11.204");

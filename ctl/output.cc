@@ -32,6 +32,13 @@ std::string Shown(const Cell& cell, bool last) {
   return cell.text.empty() && !last ? "-" : cell.text;
 }
 
+// Columns a text takes: its characters, not its bytes.
+size_t WidthOf(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
 }  // namespace
 
 std::string Paint(const std::string& text, Color color, bool enabled) {
@@ -44,7 +51,7 @@ std::string Table::ToString(bool color) const {
   for (const std::string& name : header_) widths.push_back(name.size());
   for (const auto& row : rows_) {
     for (size_t i = 0; i < row.size() && i < widths.size(); ++i) {
-      widths[i] = std::max(widths[i], Shown(row[i], i + 1 == widths.size()).size());
+      widths[i] = std::max(widths[i], WidthOf(Shown(row[i], i + 1 == widths.size())));
     }
   }
   std::string out;
@@ -58,7 +65,7 @@ std::string Table::ToString(bool color) const {
         owed = 0;
         line += Paint(text, cells[i].color, color);
       }
-      owed += widths[i] - text.size() + 2;
+      owed += widths[i] - WidthOf(text) + 2;
     }
     absl::StrAppend(&out, line, "\n");
   };

@@ -36,10 +36,12 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   AddApplyCommand(line);
   AddScaleCommand(line);
   AddListCommands(line);
+  AddTopCommand(line);
   AddLogsCommand(line);
   AddLifecycleCommands(line);
   AddEventsCommand(line);
   AddNodeCommands(line);
+  AddBenchCommand(line);
   AddSpecCommand(line);
   AddVersionCommand(line);
   AddCompletionCommands(line);

@@ -96,6 +96,39 @@ class RunTest : public testing::Test {
   FakeAdmin admin_;
 };
 
+TEST_F(RunTest, TopShowsTheLoadOnceWhenNobodyWatches) {
+  admin_.ShowLoad(Parse<v1::LoadView>(
+      "apps { app: 'web' replicas: 1 available: 1 requests { requests_per_second: 42 } } "
+      "instances { app: 'web' name: 'web.1' state: 'in-rotation' usage { cpu_cores: 0.5 } }"));
+  const Output apps = Run({"top"});
+  EXPECT_EQ(apps.code, 0) << apps.err;
+  EXPECT_THAT(apps.out, HasSubstr("42"));
+  const Output instances = Run({"top", "instances", "web", "--sort", "cpu", "-o", "json"});
+  EXPECT_EQ(instances.code, 0) << instances.err;
+  EXPECT_THAT(instances.out, HasSubstr("\"name\": \"web.1\""));
+  EXPECT_THAT(admin_.calls(), ElementsAre("GetLoad", "GetLoad app: \"web\""));
+  EXPECT_EQ(Run({"top", "everything"}).code, 2);
+  EXPECT_THAT(Run({"top", "--sort", "size"}).err, HasSubstr("allowed: name, cpu, memory"));
+}
+
+TEST_F(RunTest, StatusShowsTheLoadBelow) {
+  admin_.ShowLoad(Parse<v1::LoadView>(
+      "apps { app: 'web' requests { requests_per_second: 77 } history_step_seconds: 60 "
+      "requests_history: [ 1, 77 ] }"));
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("the last 2 min"));
+  EXPECT_THAT(Run({"status", "-o", "json"}).out, testing::Not(HasSubstr("77")));
+}
+
+TEST_F(RunTest, BenchRefusesWhatItCannotDo) {
+  EXPECT_EQ(Run({"bench"}).code, 2);
+  EXPECT_THAT(Run({"bench", "ftp://x"}).err, HasSubstr("URL: \"ftp://x\" is not a URL"));
+  EXPECT_THAT(Run({"bench", "http://127.0.0.1/", "--rate", "0"}).err, HasSubstr("--rate: 0"));
+  EXPECT_THAT(Run({"bench", "http://127.0.0.1/", "--duration", "long"}).err,
+              HasSubstr("--duration: \"long\" is not a duration"));
+  EXPECT_THAT(Run({"bench", "http://127.0.0.1/", "--header", "no colon"}).err,
+              HasSubstr("is not of the form"));
+}
+
 TEST_F(RunTest, ScaleWaitsUntilEveryProxyHasIt) {
   AcceptScale();
   admin_.ShowViews({View("settled: true", 6), View("placed: 8 ready: 3"), Settled()});

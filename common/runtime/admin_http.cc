@@ -186,6 +186,7 @@ class AdminHttp::Server {
 
   std::map<std::string, Handler>& handlers() { return shared_->handlers; }
   uint16_t port() const { return port_; }
+  const std::string& address() const { return address_; }
 
   absl::Status Listen(const std::string& address, const std::string& flag_name) {
     const std::string flag = absl::StrCat("--", std::string(absl::StripPrefix(flag_name, "--")));
@@ -207,6 +208,9 @@ class AdminHttp::Server {
       return CannotListen(address, error, flag);
     }
     port_ = acceptor_.local_endpoint().port();
+    const bool is_v6 = acceptor_.local_endpoint().address().is_v6();
+    const std::string host = acceptor_.local_endpoint().address().to_string();
+    address_ = is_v6 ? absl::StrCat("[", host, "]:", port_) : absl::StrCat(host, ":", port_);
     Accept();
     return absl::OkStatus();
   }
@@ -259,6 +263,7 @@ class AdminHttp::Server {
   asio::steady_timer retry_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   uint16_t port_ = 0;
+  std::string address_;
 };
 
 AdminHttp::AdminHttp(EventLoop& loop, Metrics& metrics) : server_(std::make_unique<Server>(loop)) {
@@ -286,5 +291,7 @@ UniqueFd AdminHttp::ShareListener() const { return server_->ShareListener(); }
 void AdminHttp::StopListening() { server_->StopListening(); }
 
 uint16_t AdminHttp::port() const { return server_->port(); }
+
+std::string AdminHttp::address() const { return server_->address(); }
 
 }  // namespace pando

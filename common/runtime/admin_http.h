@@ -42,6 +42,8 @@ class AdminHttp {
   // Leaves the address to others; connections that are open live on.
   void StopListening();
   uint16_t port() const;
+  // Where it listens, "127.0.0.1:7480"; empty before Listen.
+  std::string address() const;
 
  private:
   class Server;

@@ -1,8 +1,8 @@
 #include "common/runtime/metrics.h"
 
-#include <prometheus/gauge.h>
 #include <prometheus/metric_family.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -16,26 +16,37 @@
 #include <system_error>
 #include <utility>
 
+#include "common/runtime/metric_definition.h"
 #include "common/runtime/version.h"
 
 namespace pando {
 namespace {
 
-prometheus::MetricFamily Single(prometheus::MetricType type, std::string name, std::string help,
-                                double value) {
-  prometheus::ClientMetric metric;
-  if (type == prometheus::MetricType::Counter) {
-    metric.counter.value = value;
-  } else {
-    metric.gauge.value = value;
-  }
-  prometheus::MetricFamily family;
-  family.name = std::move(name);
-  family.help = std::move(help);
-  family.type = type;
-  family.metric.push_back(metric);
-  return family;
-}
+using prometheus::MetricType;
+
+const MetricDefinition kBuildInfo{"pando_build_info",
+                                  MetricType::Gauge,
+                                  "Always 1; the labels say what runs",
+                                  {"program", "version"}};
+const MetricDefinition kDataDirSize{"pando_data_dir_size_bytes",
+                                    MetricType::Gauge,
+                                    "Size of the file system of the data directory",
+                                    {}};
+const MetricDefinition kDataDirFree{"pando_data_dir_available_bytes",
+                                    MetricType::Gauge,
+                                    "Room left on the file system of the data directory",
+                                    {}};
+const MetricDefinition kCpu{
+    "process_cpu_seconds_total", MetricType::Counter, "User and system CPU time spent", {}};
+const MetricDefinition kMemory{
+    "process_resident_memory_bytes", MetricType::Gauge, "Resident memory size", {}};
+const MetricDefinition kFds{"process_open_fds", MetricType::Gauge, "Open file descriptors", {}};
+const MetricDefinition kMaxFds{
+    "process_max_fds", MetricType::Gauge, "Limit of open file descriptors", {}};
+const MetricDefinition kStartTime{"process_start_time_seconds",
+                                  MetricType::Gauge,
+                                  "Start of the process since the Unix epoch",
+                                  {}};
 
 double ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
@@ -209,11 +220,13 @@ std::string SerializeMetrics(const std::vector<prometheus::MetricFamily>& famili
   return out;
 }
 
-Metrics::Metrics(const std::string& program) : registry_(std::make_shared<prometheus::Registry>()) {
-  prometheus::BuildGauge()
-      .Name("pando_build_info")
-      .Help("Always 1; the labels say what runs")
-      .Register(*registry_)
+std::vector<MetricDefinition> CommonMetrics() {
+  return {kBuildInfo, kDataDirSize, kDataDirFree, kCpu, kMemory, kFds, kMaxFds, kStartTime};
+}
+
+Metrics::Metrics(const std::string& program, std::string data_dir)
+    : data_dir_(std::move(data_dir)), registry_(std::make_shared<prometheus::Registry>()) {
+  AddGaugeFamily(*this, kBuildInfo)
       .Add({{"program", program}, {"version", std::string(Version())}})
       .Set(1);
 }
@@ -237,17 +250,22 @@ std::string Metrics::Serialize() const {
     families.insert(families.end(), std::make_move_iterator(more.begin()),
                     std::make_move_iterator(more.end()));
   }
-  using prometheus::MetricType;
-  families.push_back(Single(MetricType::Counter, "process_cpu_seconds_total",
-                            "User and system CPU time spent", CpuSeconds()));
-  families.push_back(Single(MetricType::Gauge, "process_resident_memory_bytes",
-                            "Resident memory size", ResidentBytes()));
-  families.push_back(
-      Single(MetricType::Gauge, "process_open_fds", "Open file descriptors", OpenFds()));
-  families.push_back(
-      Single(MetricType::Gauge, "process_max_fds", "Limit of open file descriptors", MaxFds()));
-  families.push_back(Single(MetricType::Gauge, "process_start_time_seconds",
-                            "Start of the process since the Unix epoch", StartTimeSeconds()));
+  const auto add = [&families](const MetricDefinition& definition, double value) {
+    MetricSamples samples(definition);
+    samples.Add(value);
+    families.push_back(samples.Take());
+  };
+  struct statvfs disk = {};
+  if (!data_dir_.empty() && statvfs(data_dir_.c_str(), &disk) == 0) {
+    const auto block = static_cast<double>(disk.f_frsize);
+    add(kDataDirSize, block * static_cast<double>(disk.f_blocks));
+    add(kDataDirFree, block * static_cast<double>(disk.f_bavail));
+  }
+  add(kCpu, CpuSeconds());
+  add(kMemory, ResidentBytes());
+  add(kFds, OpenFds());
+  add(kMaxFds, MaxFds());
+  add(kStartTime, StartTimeSeconds());
   return SerializeMetrics(families);
 }
 

@@ -19,17 +19,19 @@ std::string SerializeMetrics(const std::vector<prometheus::MetricFamily>& famili
 
 class Metrics {
  public:
-  // `program` becomes the label of pando_build_info.
-  explicit Metrics(const std::string& program);
+  // `program` becomes the label of pando_build_info. Of the file system of `data_dir`, unless that
+  // is empty, size and room are told.
+  explicit Metrics(const std::string& program, std::string data_dir = "");
 
   prometheus::Registry& registry() { return *registry_; }
   void AddCollectable(std::weak_ptr<prometheus::Collectable> collectable);
 
-  // All registered metrics, and process metrics (rss, cpu, fds, start time) read at the call.
-  // Thread-safe.
+  // All registered metrics, and process metrics (rss, cpu, fds, start time) read at the call:
+  // CommonMetrics() in metric_definition.h. Thread-safe.
   std::string Serialize() const;
 
  private:
+  const std::string data_dir_;
   std::shared_ptr<prometheus::Registry> registry_;
   mutable absl::Mutex mutex_;
   std::vector<std::weak_ptr<prometheus::Collectable>> collectables_ ABSL_GUARDED_BY(mutex_);

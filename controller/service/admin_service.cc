@@ -10,6 +10,7 @@
 #include "controller/service/admin_streams.h"
 #include "controller/service/admin_views.h"
 #include "controller/service/grpc_status.h"
+#include "controller/service/load_view.h"
 #include "controller/spec/parse.h"
 
 namespace pando::controller {
@@ -180,6 +181,18 @@ grpc::ServerUnaryReactor* AdminService::GetCluster(Context* context,
     }
     *response =
         ToClusterView(control_, {request->app()}, control_.loop().Now(), control_.loop().WallNow());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::GetLoad(Context* context, const v1::LoadRequest* request,
+                                                v1::LoadView* response) {
+  return Read(context, [this, request, response]() -> absl::Status {
+    if (!request->app().empty()) {
+      PANDO_RETURN_IF_ERROR(ResolveApp(control_.cluster(), request->app()).status());
+    }
+    *response = ToLoadView(control_.cluster(), observations_.load, {request->app()},
+                           control_.loop().Now(), control_.loop().WallNow());
     return absl::OkStatus();
   });
 }

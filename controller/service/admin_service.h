@@ -6,14 +6,16 @@
 #include "controller/service/agent_service.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
+#include "controller/service/observations.h"
 #include "pando/v1/admin.grpc.pb.h"
 
 namespace pando::controller {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(ControlLoop& control, OpenStreams& streams, AgentService& agents)
-      : control_(control), streams_(streams), agents_(agents) {}
+  AdminService(ControlLoop& control, OpenStreams& streams, AgentService& agents,
+               const Observations& observations)
+      : control_(control), streams_(streams), agents_(agents), observations_(observations) {}
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
@@ -36,6 +38,7 @@ class AdminService final : public v1::Admin::CallbackService {
                   v1::UnfreezeResponse* response) override;
   Unary* GetCluster(Context* context, const v1::ClusterRequest* request,
                     v1::ClusterView* response) override;
+  Unary* GetLoad(Context* context, const v1::LoadRequest* request, v1::LoadView* response) override;
   Unary* GetSpec(Context* context, const v1::AppRequest* request,
                  v1::SpecResponse* response) override;
   Unary* Version(Context* context, const v1::VersionRequest* request,
@@ -64,6 +67,7 @@ class AdminService final : public v1::Admin::CallbackService {
   ControlLoop& control_;
   OpenStreams& streams_;
   AgentService& agents_;
+  const Observations& observations_;
 };
 
 }  // namespace pando::controller

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/runtime/log.h"
 #include "controller/service/agent_translate.h"
+#include "controller/service/registry_metrics.h"
 
 namespace pando::controller {
 namespace {
@@ -53,6 +54,8 @@ class AgentService::AgentSession final
           cluster.InstanceGone(node_, {message.gone().assignment_id()}, now, effects);
         });
       case v1::AgentMessage::kHeartbeat:
+        service_.observations_.load.NodeSaid(node_, message.heartbeat(),
+                                             service_.control_.loop().Now());
         return service_.control_.DoQuietly([&](Cluster& cluster, Instant now, Effects& effects) {
           cluster.NodeHeartbeat(node_, now, effects);
         });
@@ -84,6 +87,8 @@ class AgentService::AgentSession final
       }
     });
     if (!accepted.ok()) return Reject(std::string(accepted.message()));
+    service_.observations_.targets.NodeAt(
+        node_, ReachableAddress(message.http_address(), message.address()));
     LogInfo(
         "agent connected",
         {{"node", node_.value}, {"address", message.address()}, {"version", message.version()}});
@@ -147,14 +152,12 @@ class AgentService::AgentSession final
   std::optional<v1::Orders> orders_;            // newest, not yet sent
 };
 
-AgentService::AgentService(ControlLoop& control, OpenStreams& streams, Metrics& metrics)
+AgentService::AgentService(ControlLoop& control, OpenStreams& streams, Observations& observations,
+                           Metrics& metrics)
     : control_(control),
       streams_(streams),
-      orders_sent_total_(prometheus::BuildCounter()
-                             .Name("pando_orders_sent_total")
-                             .Help("Orders messages sent to agents")
-                             .Register(metrics.registry())
-                             .Add({})) {}
+      observations_(observations),
+      orders_sent_total_(AddCounter(metrics, kOrdersSentTotal)) {}
 
 AgentService::~AgentService() = default;
 

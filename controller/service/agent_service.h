@@ -12,13 +12,15 @@
 #include "common/runtime/metrics.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
+#include "controller/service/observations.h"
 #include "pando/v1/agent.grpc.pb.h"
 
 namespace pando::controller {
 
 class AgentService final : public v1::AgentService::CallbackService {
  public:
-  AgentService(ControlLoop& control, OpenStreams& streams, Metrics& metrics);
+  AgentService(ControlLoop& control, OpenStreams& streams, Observations& observations,
+               Metrics& metrics);
   ~AgentService() override;
 
   grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Session(
@@ -55,6 +57,7 @@ class AgentService final : public v1::AgentService::CallbackService {
 
   ControlLoop& control_;
   OpenStreams& streams_;
+  Observations& observations_;
   prometheus::Counter& orders_sent_total_;
   std::map<NodeId, AgentSession*> sessions_;  // the newest of each node, after its hello
   std::map<uint64_t, OpenedLog> logs_;

@@ -4,21 +4,38 @@
 
 #include <prometheus/collectable.h>
 
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "common/runtime/metric_definition.h"
 #include "controller/service/control_loop.h"
+#include "controller/service/observations.h"
 
 namespace pando::controller {
 
 class ClusterMetrics final : public prometheus::Collectable {
  public:
-  explicit ClusterMetrics(const ControlLoop& control, const Executor& loop)
-      : control_(control), loop_(loop) {}
+  struct Parts {
+    const ControlLoop& control;
+    Observations& observations;
+    const Executor& loop;
+    std::function<uint64_t()> store_bytes;
+    std::function<std::map<std::string, size_t>()> streams;  // open now, by service
+  };
+
+  explicit ClusterMetrics(Parts parts) : parts_(std::move(parts)) {}
   std::vector<prometheus::MetricFamily> Collect() const override;
 
+  static std::vector<MetricDefinition> Definitions();
+
  private:
-  const ControlLoop& control_;
-  const Executor& loop_;
+  Parts parts_;
 };
+
+// Everything the controller exposes beyond CommonMetrics().
+std::vector<MetricDefinition> ControllerMetrics();
 
 }  // namespace pando::controller

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/runtime/log.h"
 #include "controller/service/agent_translate.h"
+#include "controller/service/registry_metrics.h"
 
 namespace pando::controller {
 namespace {
@@ -25,10 +26,7 @@ ControlLoop::ControlLoop(Executor& loop, StoreThread& store, ClusterPolicy polic
       term_(state.record.term()),
       cluster_(policy, std::move(state.cluster), std::move(random), loop.Now()),
       timeline_(std::move(events), kMaxEvents),
-      events_total_(prometheus::BuildCounter()
-                        .Name("pando_events_total")
-                        .Help("Timeline events by kind")
-                        .Register(metrics.registry())),
+      events_total_(AddCounterFamily(metrics, kEventsTotal)),
       next_event_(state.next_event_sequence) {}
 
 void ControlLoop::Start(Outlets outlets) {

@@ -4,14 +4,18 @@
 #include <grpc/support/log.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+#include <unistd.h>
 
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <random>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -19,11 +23,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/log.h"
+#include "controller/service/registry_metrics.h"
 #include "controller/store/sqlite_store.h"
 
 namespace pando::controller {
 namespace {
 
+constexpr char kStoreFile[] = "pando.db";
 // A hello or an ADS request of a proxy with thousands of resources is larger than gRPC's 4 MiB.
 constexpr int kMaxReceiveBytes = 16 << 20;
 // A peer that vanished without a word is found within these two.
@@ -38,12 +44,24 @@ Cluster::Random NewRandom() {
 }
 
 prometheus::Histogram& CommitSeconds(Metrics& metrics) {
-  return prometheus::BuildHistogram()
-      .Name("pando_store_commit_seconds")
-      .Help("Time of one commit of the store")
-      .Register(metrics.registry())
-      .Add({}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                                       0.05, 0.1, 0.25, 1.0});
+  return AddHistogram(metrics, kStoreCommitSeconds,
+                      {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0});
+}
+
+uint64_t StoreBytes(const std::string& file) {
+  uint64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(file + suffix, error);
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+  return name.data();
 }
 
 // gRPC does not say why it could not listen.
@@ -79,7 +97,7 @@ absl::StatusOr<std::unique_ptr<ControllerApp>> ControllerApp::Create(
   QuietGrpcLog();
   PANDO_ASSIGN_OR_RETURN(std::unique_ptr<DataDir> data_dir, DataDir::Open(options.data_dir));
   PANDO_ASSIGN_OR_RETURN(std::unique_ptr<SqliteStore> store,
-                         SqliteStore::Open(data_dir->File("pando.db")));
+                         SqliteStore::Open(data_dir->File(kStoreFile)));
   PANDO_ASSIGN_OR_RETURN(LoadedState state, LoadState(*store));
   PANDO_ASSIGN_OR_RETURN(std::vector<v1::EventRecord> events, LoadEvents(*store, kMaxEvents));
   std::unique_ptr<ControllerApp> app(new ControllerApp(
@@ -91,26 +109,58 @@ absl::StatusOr<std::unique_ptr<ControllerApp>> ControllerApp::Create(
 ControllerApp::ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<Store> store,
                              LoadedState state, std::vector<v1::EventRecord> events,
                              const ControllerOptions& options)
-    : metrics_("pando-controller"),
+    : metrics_("pando-controller", options.data_dir),
       data_dir_(std::move(data_dir)),
       store_(std::move(store), loop_, CommitSeconds(metrics_),
              [this](const absl::Status& error) { RequestStop(error); }),
       control_(loop_, store_, options.policy, std::move(state), std::move(events), NewRandom(),
                metrics_),
-      agents_(control_, streams_, metrics_),
-      xds_(control_, streams_, metrics_),
-      load_(control_, streams_),
-      admin_(control_, streams_, agents_),
-      cluster_metrics_(std::make_shared<ClusterMetrics>(control_, loop_)),
+      observations_(HostName()),
+      agents_(control_, streams_.agents, observations_, metrics_),
+      xds_(control_, streams_.xds, observations_, metrics_),
+      load_(control_, streams_.load, observations_),
+      admin_(control_, streams_.admin, agents_, observations_),
+      cluster_metrics_(std::make_shared<ClusterMetrics>(
+          ClusterMetrics::Parts{control_, observations_, loop_,
+                                [file = data_dir_->File(kStoreFile)] { return StoreBytes(file); },
+                                [this]() -> std::map<std::string, size_t> {
+                                  return {{"agent", streams_.agents.size()},
+                                          {"xds", streams_.xds.size()},
+                                          {"load", streams_.load.size()},
+                                          {"admin", streams_.admin.size()}};
+                                }})),
       http_(loop_, metrics_) {
   metrics_.AddCollectable(cluster_metrics_);
+  AddPages();
+}
+
+void ControllerApp::AddPages() {
   http_.Handle("/healthz", [this]() -> AdminResponse {
     if (store_.healthy()) return {.status = 200, .body = "ok\n"};
     return {.status = 503, .body = "the store does not answer\n"};
   });
+  const auto json = [](std::string body) {
+    return AdminResponse{.content_type = "application/json", .body = std::move(body)};
+  };
+  http_.Handle("/sd/prometheus", [this, json] {
+    return json(observations_.targets.Daemons(control_.cluster(), loop_.Now()));
+  });
+  http_.Handle("/sd/prometheus/apps",
+               [this, json] { return json(ScrapeTargets::Apps(control_.cluster())); });
 }
 
 ControllerApp::~ControllerApp() = default;
+
+void ControllerApp::Streams::CloseAll() {
+  for (OpenStreams* streams : {&agents, &xds, &load, &admin}) streams->CloseAll();
+}
+
+void ControllerApp::KeepHistory() {
+  loop_.RunAfter(LoadBook::kHistoryStep, [this] {
+    observations_.load.Tick(loop_.Now());
+    KeepHistory();
+  });
+}
 
 absl::Status ControllerApp::Listen(const ControllerOptions& options) {
   store_.Start();
@@ -122,6 +172,8 @@ absl::Status ControllerApp::Listen(const ControllerOptions& options) {
       .routing = [this](const RoutingConfig& routing) { xds_.PublishRouting(routing); },
   });
   PANDO_RETURN_IF_ERROR(http_.Listen(options.http_listen.ToString(), "--http-listen"));
+  observations_.targets.SetOwn(http_.address());
+  KeepHistory();
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen.ToString(), grpc::InsecureServerCredentials(),

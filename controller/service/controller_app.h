@@ -21,6 +21,7 @@
 #include "controller/service/controller_options.h"
 #include "controller/service/load_service.h"
 #include "controller/service/loop_stream.h"
+#include "controller/service/observations.h"
 #include "controller/service/store_thread.h"
 #include "controller/service/xds_service.h"
 
@@ -49,13 +50,20 @@ class ControllerApp {
                 std::vector<v1::EventRecord> events, const ControllerOptions& options);
   absl::Status Listen(const ControllerOptions& options);
   void Shutdown();
+  void AddPages();
+  void KeepHistory();
 
   EventLoop loop_;
   Metrics metrics_;
   std::unique_ptr<DataDir> data_dir_;
   StoreThread store_;
   ControlLoop control_;
-  OpenStreams streams_;
+  // By who is at the other end.
+  struct Streams {
+    OpenStreams agents, xds, load, admin;
+    void CloseAll();
+  } streams_;
+  Observations observations_;
   AgentService agents_;
   XdsService xds_;
   LoadService load_;

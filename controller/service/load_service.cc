@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "controller/service/load_note.h"
+
 namespace pando::controller {
 namespace {
 
@@ -32,7 +34,9 @@ class LoadService::LoadStream final
     : public LoopStream<lrs::LoadStatsRequest, lrs::LoadStatsResponse> {
  public:
   explicit LoadStream(LoadService& service)
-      : LoopStream(service.control_.loop(), service.streams_), control_(service.control_) {}
+      : LoopStream(service.control_.loop(), service.streams_),
+        control_(service.control_),
+        observations_(service.observations_) {}
 
  private:
   void OnMessage(lrs::LoadStatsRequest& request) override {
@@ -47,6 +51,7 @@ class LoadService::LoadStream final
       response.mutable_load_reporting_interval()->set_seconds(1);
       Pump();
     }
+    NoteLoad(request, proxy_, control_.loop().Now(), observations_.load);
     control_.DoQuietly([&](Cluster& cluster, Instant now, Effects& effects) {
       for (const endpoint::ClusterStats& stats : request.cluster_stats()) {
         for (const auto& locality : stats.upstream_locality_stats()) {
@@ -67,6 +72,7 @@ class LoadService::LoadStream final
   void OnEnd() override {}
 
   ControlLoop& control_;
+  Observations& observations_;
   ProxyId proxy_;
   std::optional<lrs::LoadStatsResponse> settings_;
 };

@@ -4,6 +4,7 @@
 
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
+#include "controller/service/observations.h"
 #include "envoy/service/load_stats/v3/lrs.grpc.pb.h"
 
 namespace pando::controller {
@@ -11,7 +12,8 @@ namespace pando::controller {
 class LoadService final
     : public envoy::service::load_stats::v3::LoadReportingService::CallbackService {
  public:
-  LoadService(ControlLoop& control, OpenStreams& streams) : control_(control), streams_(streams) {}
+  LoadService(ControlLoop& control, OpenStreams& streams, Observations& observations)
+      : control_(control), streams_(streams), observations_(observations) {}
 
   grpc::ServerBidiReactor<envoy::service::load_stats::v3::LoadStatsRequest,
                           envoy::service::load_stats::v3::LoadStatsResponse>*
@@ -21,6 +23,7 @@ class LoadService final
   class LoadStream;
   ControlLoop& control_;
   OpenStreams& streams_;
+  Observations& observations_;
 };
 
 }  // namespace pando::controller

@@ -42,6 +42,7 @@ class OpenStreams {
     const std::vector<ClosableStream*> streams(streams_.begin(), streams_.end());
     for (ClosableStream* stream : streams) stream->Close(Unavailable());
   }
+  size_t size() const { return streams_.size(); }
   static grpc::Status Unavailable() {
     return {grpc::StatusCode::UNAVAILABLE, "the controller is shutting down"};
   }

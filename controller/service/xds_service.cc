@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/runtime/log.h"
+#include "controller/service/registry_metrics.h"
 
 namespace pando::controller {
 namespace {
@@ -60,9 +61,10 @@ const google::protobuf::Value& PandoField(const envoy::config::core::v3::Node& n
 class XdsService::DeltaSession final
     : public LoopStream<discovery::DeltaDiscoveryRequest, discovery::DeltaDiscoveryResponse> {
  public:
-  explicit DeltaSession(XdsService& service)
+  DeltaSession(XdsService& service, std::string peer)
       : LoopStream(service.control_.loop(), service.streams_),
         service_(service),
+        peer_(std::move(peer)),
         stream_(service.resources_) {}
 
   // Sends what may be sent now.
@@ -109,6 +111,12 @@ class XdsService::DeltaSession final
       if (!predecessor.empty()) cluster.ProxyExpected(predecessor, now, effects);
       cluster.ProxyConnected(proxy_, capabilities, now, effects);
     });
+    const auto http_address = node.metadata().fields().find("pando.http_address");
+    if (http_address != node.metadata().fields().end()) {
+      service_.observations_.targets.ProxyAt(
+          proxy_, ReachableAddress(http_address->second.string_value(), AddressOfPeer(peer_)));
+    }
+    service_.observations_.lag.Connected(proxy_, service_.control_.loop().Now());
     LogDebug("proxy stream begins", {{"proxy", proxy_.value}, {"version", capabilities.version}});
     if (previous != nullptr) {
       LogInfo("a proxy's newer stream replaces its older one", {{"proxy", proxy_.value}});
@@ -127,6 +135,9 @@ class XdsService::DeltaSession final
   void Report(const DeltaProgress& progress) {
     if (progress.nack) service_.nacks_total_.Increment();
     if (!progress.nack && !progress.nack_over && progress.acked_endpoints.empty()) return;
+    for (const auto& [app, generation] : progress.acked_endpoints) {
+      service_.observations_.lag.Acked(proxy_, {app}, generation);
+    }
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
       for (const auto& [app, generation] : progress.acked_endpoints) {
         cluster.ProxyAcked(proxy_, {app}, generation, now, effects);
@@ -156,23 +167,19 @@ class XdsService::DeltaSession final
   }
 
   XdsService& service_;
+  const std::string peer_;  // as gRPC names it
   DeltaStream stream_;
   ProxyId proxy_;                     // empty until the first request
   std::deque<DeltaResponse> outbox_;  // bounded: one round per type is unacknowledged at most
 };
 
-XdsService::XdsService(ControlLoop& control, OpenStreams& streams, Metrics& metrics)
+XdsService::XdsService(ControlLoop& control, OpenStreams& streams, Observations& observations,
+                       Metrics& metrics)
     : control_(control),
       streams_(streams),
-      pushes_(prometheus::BuildCounter()
-                  .Name("pando_xds_pushes_total")
-                  .Help("xDS responses sent to proxies by resource type")
-                  .Register(metrics.registry())),
-      nacks_total_(prometheus::BuildCounter()
-                       .Name("pando_xds_nacks_total")
-                       .Help("xDS responses that proxies refused")
-                       .Register(metrics.registry())
-                       .Add({})) {
+      observations_(observations),
+      pushes_(AddCounterFamily(metrics, kXdsPushesTotal)),
+      nacks_total_(AddCounter(metrics, kXdsNacksTotal)) {
   for (const ResourceType type : kResourceTypes) {
     pushes_total_[static_cast<size_t>(type)] = &pushes_.Add({{"type", ShortName(type)}});
   }
@@ -181,8 +188,8 @@ XdsService::XdsService(ControlLoop& control, OpenStreams& streams, Metrics& metr
 XdsService::~XdsService() = default;
 
 grpc::ServerBidiReactor<discovery::DeltaDiscoveryRequest, discovery::DeltaDiscoveryResponse>*
-XdsService::DeltaAggregatedResources(grpc::CallbackServerContext* /*context*/) {
-  auto* session = new DeltaSession(*this);  // deletes itself, see loop_stream.h
+XdsService::DeltaAggregatedResources(grpc::CallbackServerContext* context) {
+  auto* session = new DeltaSession(*this, context->peer());  // deletes itself, see loop_stream.h
   session->Begin();
   return session;
 }
@@ -203,11 +210,13 @@ XdsService::StreamAggregatedResources(grpc::CallbackServerContext* /*context*/) 
 }
 
 void XdsService::PublishTable(const UpstreamTable& table) {
+  observations_.lag.Published(table.app, table.generation, control_.loop().Now());
   resources_.Put(ResourceType::kEndpoints, table.app.value, ToEndpointsResource(table));
   FlushSoon();  // also for equal content: its generation may be acknowledged at once
 }
 
 void XdsService::RemoveTable(const AppId& app) {
+  observations_.lag.Removed(app);
   resources_.Remove(ResourceType::kEndpoints, app.value);
   FlushSoon();
 }

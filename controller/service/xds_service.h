@@ -14,6 +14,7 @@
 #include "controller/core/delta_stream.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
+#include "controller/service/observations.h"
 #include "controller/service/xds_translate.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 
@@ -22,7 +23,8 @@ namespace pando::controller {
 class XdsService final
     : public envoy::service::discovery::v3::AggregatedDiscoveryService::CallbackService {
  public:
-  XdsService(ControlLoop& control, OpenStreams& streams, Metrics& metrics);
+  XdsService(ControlLoop& control, OpenStreams& streams, Observations& observations,
+             Metrics& metrics);
   ~XdsService() override;
 
   grpc::ServerBidiReactor<envoy::service::discovery::v3::DeltaDiscoveryRequest,
@@ -47,6 +49,7 @@ class XdsService final
 
   ControlLoop& control_;
   OpenStreams& streams_;
+  Observations& observations_;
   prometheus::Family<prometheus::Counter>& pushes_;
   prometheus::Counter& nacks_total_;
   std::array<prometheus::Counter*, 4> pushes_total_;  // by ResourceType

@@ -169,6 +169,9 @@ constexpr Field<v1::Stop> kStopFields[] = {
 };
 constexpr Field<v1::Resources> kResourcesFields[] = {{"cpu", ReadCpu}, {"memory", ReadMemory}};
 constexpr Field<v1::Placement> kPlacementFields[] = {{"labels", ReadLabels}};
+constexpr Field<v1::Metrics> kMetricsFields[] = {
+    {"path", ReadChecked<&v1::Metrics::mutable_path, CheckMetricsPath>},
+};
 constexpr Field<v1::Restart> kRestartFields[] = {
     {"backoff", ReadDuration<&v1::Restart::set_backoff_initial_ms, 10, kHour>},
     {"max_backoff", ReadDuration<&v1::Restart::set_backoff_max_ms, 10, kHour>},
@@ -265,6 +268,14 @@ constexpr Field<AppDraft> kAppFields[] = {
        ReadFields<v1::Restart>(value, kRestartFields, restart);
        if (restart.backoff_max_ms() < restart.backoff_initial_ms()) {
          value.Fail("max_backoff is shorter than backoff");
+       }
+     }},
+    {"metrics",
+     [](const Input& value, AppDraft& into) {
+       v1::Metrics& metrics = *into.spec.mutable_metrics();
+       ReadFields<v1::Metrics>(value, kMetricsFields, metrics);
+       if (!value.Find("path")) {
+         value.FailMissing("path", "where Prometheus asks, for example /metrics");
        }
      }},
 };

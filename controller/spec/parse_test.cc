@@ -66,6 +66,7 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 100u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 30'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 10'000u);
+  EXPECT_FALSE(spec.has_metrics());
 }
 
 constexpr char kFull[] = R"(kind: App
@@ -83,6 +84,7 @@ placement: {labels: {disk: ssd, zone: "a 1"}}
 timeouts: {connect: 250ms, first_byte: 30s, total: 2m}
 limits: {body: 10MiB}
 restart: {backoff: 50ms, max_backoff: 5s, reset_after: 1m}
+metrics: {path: "/metrics?format=text"}
 )";
 
 TEST(ParseTest, ReadsEveryField) {
@@ -118,6 +120,7 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 50u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 5'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 60'000u);
+  EXPECT_EQ(spec.metrics().path(), "/metrics?format=text");
 }
 
 TEST(ParseTest, AcceptsTheShortForms) {
@@ -241,13 +244,16 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
        "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "metrics)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "metrics)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart)"},
+       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "metrics)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
       {"health: {interval: 1x}", "3: health.interval: \"1x\" is not a duration " + duration},
       {"health: {interval: 5}", "3: health.interval: \"5\" has no unit " + duration},
@@ -350,6 +356,11 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "0-9, _, -, . and /, the first one a letter or digit)"},
       {"restart: {backoff: 10s, max_backoff: 1s}",
        "3: restart: max_backoff is shorter than backoff"},
+      {"metrics: {path: metrics}",
+       "3: metrics.path: \"metrics\" is not a path for Prometheus (allowed: it begins with /, for "
+       "example /metrics; no blanks)"},
+      {"metrics: {}",
+       "3: metrics.path: is missing (needed: where Prometheus asks, for example /metrics)"},
       {"kind: Application", "3: kind: \"Application\" is not known (allowed: App, Gateway)"},
       {"env: !!binary aGk=",
        "3: not valid YAML: tags are not used here: \"tag:yaml.org,2002:binary\""},

@@ -102,6 +102,11 @@ Complaint CheckProbePath(std::string_view text) {
   return Refuse(text, "a path to probe", "it begins with /, for example /healthz; no blanks");
 }
 
+Complaint CheckMetricsPath(std::string_view text) {
+  if (IsPath(text) && text.find('#') == std::string_view::npos) return std::nullopt;
+  return Refuse(text, "a path for Prometheus", "it begins with /, for example /metrics; no blanks");
+}
+
 Complaint CheckLabelName(std::string_view text) {
   const bool fine = !text.empty() && text.size() <= 63 &&
                     absl::ascii_isalnum(static_cast<unsigned char>(text.front())) &&

@@ -19,6 +19,8 @@ Complaint CheckHost(std::string_view text);
 Complaint CheckRoutePath(std::string_view text);
 // A path to probe; it may have a query.
 Complaint CheckProbePath(std::string_view text);
+// A path Prometheus scrapes.
+Complaint CheckMetricsPath(std::string_view text);
 Complaint CheckLabelName(std::string_view text);
 Complaint CheckLabelValue(std::string_view text);
 // Where a file is on a proxy's host.

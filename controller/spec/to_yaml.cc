@@ -115,6 +115,10 @@ std::string ToYaml(const v1::AppSpec& spec) {
     out << Key << "limits" << Value << BeginMap << Key << "body" << Value
         << FormatSize(spec.limits().body_bytes()) << EndMap;
   }
+  if (spec.has_metrics()) {
+    out << Key << "metrics" << Value << BeginMap << Key << "path" << Value << DoubleQuoted
+        << spec.metrics().path() << EndMap;
+  }
 
   out << Key << "restart" << Value << BeginMap;
   out << Key << "backoff" << Value << FormatDuration(spec.restart().backoff_initial_ms());

@@ -84,7 +84,9 @@ void LoadReporter::OnResponse(const Response& response) {
   attempt_ = 0;
   if (!std::exchange(asked_, true)) {
     // Totals count from here: what came before was reported to someone else or to nobody.
-    last_totals_ = ReadTotals();
+    const DataPlaneStats stats = stats_();
+    last_totals_ = ToTotals(stats);
+    traffic_.Begin(stats);
     last_full_ = loop_.Now();
   }
   all_clusters_ = response.send_all_clusters();
@@ -135,7 +137,9 @@ bool LoadReporter::Reported(const std::string& cluster) const {
 LoadReporter::Request LoadReporter::FullReport() {
   const Instant now = loop_.Now();
   const auto elapsed = std::chrono::duration_cast<Millis>(now - std::exchange(last_full_, now));
-  std::map<std::string, Totals> totals = ReadTotals();
+  const DataPlaneStats traffic = stats_();
+  traffic_.Next(traffic);
+  std::map<std::string, Totals> totals = ToTotals(traffic);
   Request report;
   for (const auto& [name, cluster] : table_->clusters) {
     if (!Reported(name)) continue;
@@ -151,7 +155,15 @@ LoadReporter::Request LoadReporter::FullReport() {
     all.set_total_issued_requests(after.issued - before.issued);
     all.set_total_successful_requests(after.successful - before.successful);
     all.set_total_error_requests(after.errors - before.errors);
-    for (const Endpoint& of_cluster : cluster->endpoints) AddEndpoint(of_cluster, all);
+    traffic_.FillCluster(name, all);
+    for (const Endpoint& of_cluster : cluster->endpoints) {
+      AddEndpoint(of_cluster, all);
+      // The counters of an instance and of the one that replaces it are the same; what they count
+      // is all but the replacement's.
+      if (of_cluster.health == EndpointHealth::kDraining) continue;
+      traffic_.FillInstance(name, InstanceName(of_cluster),
+                            *all.mutable_upstream_endpoint_stats()->rbegin());
+    }
   }
   last_totals_ = std::move(totals);
   return report;
@@ -175,9 +187,9 @@ std::optional<LoadReporter::Request> LoadReporter::DrainReport() const {
   return report;
 }
 
-std::map<std::string, LoadReporter::Totals> LoadReporter::ReadTotals() const {
+std::map<std::string, LoadReporter::Totals> LoadReporter::ToTotals(const DataPlaneStats& stats) {
   std::map<std::string, Totals> totals;
-  for (const ClusterStats& of_cluster : stats_().clusters) {
+  for (const ClusterStats& of_cluster : stats.clusters) {
     Totals& into = totals[of_cluster.cluster];
     into.issued += of_cluster.requests_total;
     const uint64_t* by_class = of_cluster.responses_by_class;

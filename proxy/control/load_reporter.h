@@ -18,6 +18,7 @@
 #include "common/runtime/executor.h"
 #include "envoy/service/load_stats/v3/lrs.grpc.pb.h"
 #include "proxy/control/client_stream.h"
+#include "proxy/control/traffic_report.h"
 #include "proxy/core/upstream_table.h"
 #include "proxy/net/data_plane.h"
 
@@ -56,7 +57,7 @@ class LoadReporter {
   bool Reported(const std::string& cluster) const;
   Request FullReport();
   std::optional<Request> DrainReport() const;
-  std::map<std::string, Totals> ReadTotals() const;
+  static std::map<std::string, Totals> ToTotals(const DataPlaneStats& stats);
 
   Executor& loop_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -75,6 +76,7 @@ class LoadReporter {
   bool full_due_ = false;
   bool drain_due_ = false;
   std::map<std::string, Totals> last_totals_;
+  TrafficReport traffic_;
   Instant last_full_{};
   int attempt_ = 0;
   std::mt19937 random_{std::random_device{}()};

@@ -121,13 +121,14 @@ absl::StatusOr<std::unique_ptr<ProxyApp>> ProxyApp::Create(const ProxyOptions& o
 
 ProxyApp::ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_dir)
     : options_(options),
-      metrics_("pando-proxy"),
+      metrics_("pando-proxy", options.data_dir),
       data_dir_(std::move(data_dir)),
       table_file_(data_dir_->File(kTableFile)),
       channel_(MakeControllerChannel(options.controller.ToString())),
       data_plane_(std::make_unique<DataPlane>(ToConfig(options))),
       updater_(loop_, *data_plane_),
-      client_(loop_, channel_, MakeNode(options.id), options.controller.ToString(), updater_),
+      client_(loop_, channel_, MakeNode(options.id, options.http_listen.ToString()),
+              options.controller.ToString(), updater_),
       reporter_(loop_, channel_, MakeNode(options.id), [this] { return data_plane_->Stats(); }),
       proxy_metrics_(
           std::make_shared<ProxyMetrics>(ProxyParts{updater_, client_, *data_plane_, draining_})),
@@ -187,15 +188,17 @@ absl::Status ProxyApp::Inherit(Inheritance inherited) {
         absl::StrCat("--takeover: the running proxy serves ", lost[0],
                      ", which this version would not; it goes on"));
   }
-  client_.SetNode(MakeSuccessorNode(options_.id, estate.predecessor));
-  succession_ =
-      std::make_unique<Succession>(loop_, std::move(inherited.wire),
-                                   Succession::Hooks{.over = [this] { Own(); },
-                                                     .gone =
-                                                         [this, predecessor = estate.predecessor] {
-                                                           client_.SetNode(MakeNode(options_.id));
-                                                           client_.SayEnded(predecessor);
-                                                         }});
+  client_.SetNode(
+      MakeSuccessorNode(options_.id, estate.predecessor, options_.http_listen.ToString()));
+  succession_ = std::make_unique<Succession>(
+      loop_, std::move(inherited.wire),
+      Succession::Hooks{.over = [this] { Own(); },
+                        .gone =
+                            [this, predecessor = estate.predecessor] {
+                              client_.SetNode(
+                                  MakeNode(options_.id, options_.http_listen.ToString()));
+                              client_.SayEnded(predecessor);
+                            }});
   if (updater_.source() == TableUpdater::Source::kNone) OnSwitched(nullptr);
   return absl::OkStatus();
 }

@@ -53,19 +53,24 @@ std::shared_ptr<grpc::Channel> MakeControllerChannel(const std::string& address)
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-envoy::config::core::v3::Node MakeNode(const std::string& id) {
+envoy::config::core::v3::Node MakeNode(const std::string& id, const std::string& http_address) {
   envoy::config::core::v3::Node node;
   node.set_id(id);
   node.set_cluster("pando");
   node.set_user_agent_name("pando-proxy");
   node.set_user_agent_version(std::string(Version()));
   node.add_client_features("envoy.lrs.supports_send_all_clusters");
+  if (!http_address.empty()) {
+    auto& metadata = *node.mutable_metadata()->mutable_fields();
+    metadata["pando.http_address"].set_string_value(http_address);
+  }
   return node;
 }
 
 envoy::config::core::v3::Node MakeSuccessorNode(const std::string& id,
-                                                const std::string& predecessor) {
-  envoy::config::core::v3::Node node = MakeNode(id);
+                                                const std::string& predecessor,
+                                                const std::string& http_address) {
+  envoy::config::core::v3::Node node = MakeNode(id, http_address);
   (*PandoMetadata(node).mutable_fields())["predecessor"].set_string_value(predecessor);
   return node;
 }

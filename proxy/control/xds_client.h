@@ -22,11 +22,13 @@ namespace pando::proxy {
 
 // A channel that notices a dead peer within seconds and comes back within two.
 std::shared_ptr<grpc::Channel> MakeControllerChannel(const std::string& address);
-envoy::config::core::v3::Node MakeNode(const std::string& id);
+// `http_address`: where the proxy's /metrics listens; empty: not told.
+envoy::config::core::v3::Node MakeNode(const std::string& id, const std::string& http_address = "");
 // The node of a proxy that took over from another process which still has requests, under the id
 // `predecessor`: until that one comes forward itself, the controller has to count on it.
 envoy::config::core::v3::Node MakeSuccessorNode(const std::string& id,
-                                                const std::string& predecessor);
+                                                const std::string& predecessor,
+                                                const std::string& http_address = "");
 
 class XdsClient {
  public:

@@ -14,6 +14,7 @@ import unittest
 
 from load import Load
 from ports import PortBlock
+from prometheus import prepare_prometheus
 from processes import (Daemon, Successor, end_marked_processes, marked_processes, program_of,
                        wait_until)
 
@@ -39,6 +40,7 @@ class Cluster:
         self._arguments = {}
         self.controller_port = self._ports.take()
         self.gateway_port = self._ports.take()
+        self.http_ports = {}  # of each daemon's /metrics, by name
 
     # ---- where things run: here, on loopback ----
 
@@ -80,8 +82,12 @@ class Cluster:
     def start_controller(self, *extra):
         self._start('controller', 'pando-controller', [
             '--data-dir', self.dir / 'controller', '--listen', self.controller_address,
-            '--http-listen', f'127.0.0.1:{self._ports.take()}', *extra])
+            '--http-listen', self._http_address('controller'), *extra])
         self.wait_for_controller()
+
+    def _http_address(self, name):
+        self.http_ports[name] = self._ports.take()
+        return f'127.0.0.1:{self.http_ports[name]}'
 
     def wait_for_controller(self):
         wait_until(lambda: self.try_ctl('status').returncode == OK, 20, 'the controller answers')
@@ -91,16 +97,16 @@ class Cluster:
         first, last = self._ports.take_range(ports)
         self._start(name, 'pando-agent', [
             '--data-dir', self.dir / name, '--node', name, '--controller', self.controller_address,
-            '--http-listen', f'127.0.0.1:{self._ports.take()}', '--port-range', f'{first}-{last}',
+            '--http-listen', self._http_address(name), '--port-range', f'{first}-{last}',
             *extra])
         return first, last
 
     def start_proxy(self, name='edge-1', *extra):
-        admin_port = self._ports.take()
+        http_address = self._http_address(name)
         self._start(name, 'pando-proxy', [
             '--data-dir', self.dir / name, '--id', name, '--controller', self.controller_address,
-            '--http-listen', f'127.0.0.1:{admin_port}', '--workers', '2', *extra])
-        return admin_port
+            '--http-listen', http_address, '--workers', '2', *extra])
+        return self.http_ports[name]
 
     def start_all(self, agents=1, proxy_options=()):
         """A controller, agents node-1.. and the proxy edge-1, all of them ready."""
@@ -124,6 +130,16 @@ class Cluster:
         pid = wait_until(successor, 20, 'a new proxy took over')
         self._daemons[name] = Successor(name, pid, old.log)
         return old
+
+    def start_prometheus(self):
+        """The real one, with the shipped configuration in a hurry; discovers all of this cluster."""
+        port = self._ports.take()
+        argv, prometheus = prepare_prometheus(self.dir / 'prometheus', port,
+                                              self.http_ports['controller'])
+        self._daemons['prometheus'] = Daemon('prometheus', argv, self.dir / 'prometheus.log',
+                                             self.environment())
+        wait_until(prometheus.ready, 20, 'Prometheus is ready')
+        return prometheus
 
     # ---- ctl ----
 
