@@ -15,6 +15,8 @@ namespace {
 
 constexpr char kTableFile[] = "table.pb";
 constexpr int kMaxWorkers = 256;
+constexpr Millis kCertificateCheck{5'000};
+constexpr Millis kTicketKeyLife{8 * 3'600'000};
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -109,6 +111,8 @@ absl::Status ProxyApp::Start() {
   updater_.Restore(table_file_.Load());
   client_.Start();
   reporter_.Start();
+  ticket_keys_due_ = loop_.Now() + kTicketKeyLife;
+  loop_.RunAfter(kCertificateCheck, [this] { CareForTls(); });
   LogInfo("proxy started",
           {{"id", options_.id},
            {"controller", options_.controller.ToString()},
@@ -120,6 +124,28 @@ absl::Status ProxyApp::Start() {
 void ProxyApp::Run() {
   loop_.Run();
   table_file_.Save(updater_.snapshot());
+}
+
+void ProxyApp::Reload() {
+  LogInfo("reloading", {});
+  ReloadCertificates();
+}
+
+void ProxyApp::ReloadCertificates() {
+  const CertificateReload reload = data_plane_->ReloadCertificates();
+  if (reload.changed > 0) LogInfo("certificates reloaded", {});
+  for (const std::string& error : reload.errors) {
+    LogError("certificate not reloaded, the last one stays", {{"error", error}});
+  }
+}
+
+void ProxyApp::CareForTls() {
+  ReloadCertificates();
+  if (loop_.Now() >= ticket_keys_due_) {
+    ticket_keys_due_ = loop_.Now() + kTicketKeyLife;
+    data_plane_->RotateTicketKeys();
+  }
+  loop_.RunAfter(kCertificateCheck, [this] { CareForTls(); });
 }
 
 void ProxyApp::Drain() {

@@ -54,6 +54,8 @@ class ProxyApp {
 
   // Until Drain has ended.
   void Run();
+  // On the loop: reads again what the proxy has from files: certificates.
+  void Reload();
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
 
@@ -63,6 +65,9 @@ class ProxyApp {
  private:
   ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_dir);
   absl::Status Start();
+  void ReloadCertificates();
+  // Looks at the certificates' files, and renews the ticket keys, from time to time.
+  void CareForTls();
 
   // In the order things may use each other: what is below goes first.
   const ProxyOptions options_;
@@ -71,6 +76,7 @@ class ProxyApp {
   std::unique_ptr<DataDir> data_dir_;
   TableFile table_file_;
   bool draining_ = false;
+  Instant ticket_keys_due_{};
   std::shared_ptr<grpc::Channel> channel_;
   // Before the reporter it reports to: its workers are joined in its destructor, and until then
   // they may call. See ~ProxyApp.

@@ -62,6 +62,12 @@ struct QueueCounters {
   Histogram wait;
 };
 
+struct TlsCounters {
+  Counter handshakes;
+  Counter resumed;   // of those
+  Counter failures;  // clients that said something, but not enough
+};
+
 struct ClusterCounters {
   std::array<Counter, 6> responses_by_class;  // of requests no instance answered
   Histogram total;                            // likewise

@@ -28,6 +28,11 @@ struct DataPlaneConfig {
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
 };
 
+struct CertificateReload {
+  int changed = 0;                  // certificates new connections get from here on
+  std::vector<std::string> errors;  // each told once; the last good certificates stay
+};
+
 class DataPlane {
  public:
   explicit DataPlane(DataPlaneConfig config);
@@ -54,6 +59,12 @@ class DataPlane {
   void Drain(Millis bound, absl::AnyInvocable<void()> done);
 
   DataPlaneStats Stats() const;  // thread-safe
+
+  // Reads the certificates of listeners again whose files have changed; connections there are stay.
+  CertificateReload ReloadCertificates();
+  std::vector<CertificateStats> Certificates() const;
+  // New session tickets get a new key. Call it at least once a day.
+  void RotateTicketKeys();
 
  private:
   class Workers;

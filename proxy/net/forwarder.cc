@@ -57,10 +57,15 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
     Fail(404, absl::StrCat("no route for host ", View(head.host)));
     return used;
   }
+  if (route->redirect.has_value()) {
+    Redirect(*route->redirect, head);
+    return used;
+  }
   cluster_name_ = route->cluster;
   response_timeout_ = route->timeout;
   head_.clear();
-  AppendRequestHead(head, session.client_address(), "http", head_);
+  AppendRequestHead(head, session.client_address(), session.stream().secure() ? "https" : "http",
+                    head_);
   return used;
 }
 
@@ -470,6 +475,30 @@ void Exchange::Fail(int status, std::string_view text) {
   std::string& scratch = worker_.scratch();
   scratch.clear();
   AppendOwnResponse({status, text, closes_client(), method_ == Method::kHead}, scratch);
+  Finish(session_->stream().Send(scratch) ? Outcome::kDone : Outcome::kClose);
+}
+
+void Exchange::Redirect(const HttpsRedirect& redirect, const RequestHead& head) {
+  std::string_view host = head.host;
+  // Not the colons within an IPv6 address.
+  if (const size_t colon = host.rfind(':');
+      colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    host = host.substr(0, colon);
+  }
+  if (host.empty()) {
+    Fail(400, "a request without Host cannot be sent to HTTPS");
+    return;
+  }
+  std::string location = absl::StrCat("https://", View(host));
+  if (redirect.port != 0 && redirect.port != 443) absl::StrAppend(&location, ":", redirect.port);
+  absl::StrAppend(&location, head.target.starts_with('/') ? View(head.target) : "/");
+  close_client_ = close_client_ || worker_.draining();
+  status_ = redirect.status;
+  std::string& scratch = worker_.scratch();
+  scratch.clear();
+  AppendOwnResponse(
+      {status_, "this site speaks HTTPS", closes_client(), method_ == Method::kHead, location},
+      scratch);
   Finish(session_->stream().Send(scratch) ? Outcome::kDone : Outcome::kClose);
 }
 

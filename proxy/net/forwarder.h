@@ -72,6 +72,7 @@ class Exchange {
   void AttemptFailed(AttemptFailure failure, int status);
   void OnSilenceTooLong();
   void Fail(int status, std::string_view text);
+  void Redirect(const HttpsRedirect& redirect, const RequestHead& head);
   void Finish(Outcome outcome);
   void ReleaseUpstream(bool reusable);
   void LeaveEndpoint();

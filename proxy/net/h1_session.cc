@@ -25,6 +25,7 @@ H1Session::H1Session(Worker& worker, UniqueFd fd, const ListenerState& listener,
   if (inet_ntop(peer.get()->sa_family, ip, client_address_, sizeof(client_address_)) == nullptr) {
     client_address_[0] = '\0';
   }
+  if (listener.tls != nullptr) stream_.StartTls(listener.tls, worker.tls());
 }
 
 void H1Session::Start() {

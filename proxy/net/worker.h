@@ -23,15 +23,19 @@
 #include "proxy/net/listener.h"
 #include "proxy/net/poller.h"
 #include "proxy/net/stats.h"
+#include "proxy/net/tls_channel.h"
 #include "proxy/net/upstream_pool.h"
 
 namespace pando::proxy {
 
 // A table with what all workers derive from it.
+using TlsContexts = std::map<ListenAddress, std::shared_ptr<const TlsContext>>;
+
 struct CompiledTable {
   explicit CompiledTable(std::shared_ptr<const ProxyTable> from);
   std::shared_ptr<const ProxyTable> table;
   std::map<std::string, RouteIndex> routes;
+  TlsContexts tls;
 };
 
 // A cluster as one worker balances over it.
@@ -57,6 +61,8 @@ class Worker {
   // The rest is called on the worker's thread, by tasks given to Post.
   void Post(Poller::Task task) { poller_.Post(std::move(task)); }
   void ApplyTable(std::shared_ptr<const CompiledTable> table);
+  // For connections accepted from here on.
+  void SetCertificates(const TlsContexts& contexts);
   void StartListening(const Listener& listener, UniqueFd fd);
   // Accepts no more; `idle` is called when no request is left, now or later.
   void Drain(std::function<void()> idle);
@@ -71,6 +77,7 @@ class Worker {
   Poller& poller() { return poller_; }
   UpstreamPool& pool() { return pool_; }
   WorkerStats& stats() { return stats_; }
+  TlsWorker& tls() { return tls_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   bool draining() const { return draining_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
@@ -100,6 +107,7 @@ class Worker {
   FastRandom random_;
   Poller poller_;
   WorkerStats stats_;
+  TlsWorker tls_{stats_.tls};
   UpstreamPool pool_;
   RetryBudget retry_budget_;
   std::shared_ptr<const CompiledTable> table_;
