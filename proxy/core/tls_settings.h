@@ -2,8 +2,8 @@
 // a table, so private keys are neither shown nor kept with it.
 #pragma once
 
-#include <compare>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace pando::proxy {
@@ -13,7 +13,10 @@ enum class TlsVersion { k12, k13 };
 struct TlsCertificateFiles {
   std::string chain;  // PEM: the certificate, then those that lead to a root
   std::string key;    // PEM
-  auto operator<=>(const TlsCertificateFiles&) const = default;
+  bool operator==(const TlsCertificateFiles&) const = default;
+  bool operator<(const TlsCertificateFiles& other) const {
+    return std::tie(chain, key) < std::tie(other.chain, other.key);
+  }
 };
 
 struct TlsSettings {
@@ -21,9 +24,14 @@ struct TlsSettings {
   std::vector<TlsCertificateFiles> certificates;
   TlsVersion min_version = TlsVersion::k12;
   TlsVersion max_version = TlsVersion::k13;
-  std::string ciphers;            // of TLS 1.2, OpenSSL's names joined by ":"; empty: its default
-  std::vector<std::string> alpn;  // by preference; empty: the extension is ignored
-  auto operator<=>(const TlsSettings&) const = default;
+  std::string ciphers{};            // of TLS 1.2, OpenSSL's names joined by ":"; empty: its default
+  std::vector<std::string> alpn{};  // by preference; empty: the extension is ignored
+  bool operator==(const TlsSettings&) const = default;
+  bool operator<(const TlsSettings& other) const {
+    return std::tie(certificates, min_version, max_version, ciphers, alpn) <
+           std::tie(other.certificates, other.min_version, other.max_version, other.ciphers,
+                    other.alpn);
+  }
 };
 
 }  // namespace pando::proxy

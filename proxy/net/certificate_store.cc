@@ -13,7 +13,8 @@ namespace {
 absl::StatusOr<std::string> ReadPem(const std::string& field, const std::string& file) {
   absl::StatusOr<std::string> content = ReadFile(file);
   if (content.ok()) return content;
-  return {content.status().code(), absl::StrCat(field, ": cannot ", content.status().message())};
+  return absl::Status(content.status().code(),
+                      absl::StrCat(field, ": cannot ", content.status().message()));
 }
 
 // Only its digest is kept beside what OpenSSL made of it.

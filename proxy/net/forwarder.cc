@@ -347,7 +347,8 @@ void Exchange::OnResponseEnd(bool clean) {
   } else if (!head_sent_) {
     AttemptFailed(AttemptFailure::kResponseStarted, 502);
   } else if (response_body_.kind() != BodyKind::kUntilClose) {
-    Finish(Outcome::kClose);  // cut short, and the client sees that it is
+    // Cut short, and the client sees that it is: without chunks, by the reset alone.
+    Finish(dechunk_ ? Outcome::kReset : Outcome::kClose);
   } else if (clean) {
     FinishResponse(false);
   } else {

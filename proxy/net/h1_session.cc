@@ -205,6 +205,7 @@ bool H1Session::RunExchange() {
       }
       break;
     case Exchange::Outcome::kClose:
+      stream_.WithholdEnd();
       FinishRequest();
       phase_ = Phase::kFlush;
       break;

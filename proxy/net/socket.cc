@@ -153,6 +153,10 @@ void Stream::StartTls(std::shared_ptr<const TlsContext> context, TlsWorker& work
   tls_ = std::make_unique<TlsChannel>(std::move(context), worker);
 }
 
+void Stream::WithholdEnd() {
+  if (tls_ != nullptr) tls_->WithholdEnd();
+}
+
 Stream::Result Stream::ReceiveTls(std::span<char> buffer, std::string_view& bytes) {
   bool fed = tls_->has_more();
   while (true) {

@@ -82,6 +82,8 @@ class Stream {
   uint64_t sent_bytes() const { return sent_bytes_; }
   uint64_t received_bytes() const { return received_bytes_; }
 
+  // The end to come is none of a message: with TLS it is not announced, so that the peer can tell.
+  void WithholdEnd();
   void ShutdownWrite();
   void Close();
   void CloseWithReset();  // so that the peer cannot mistake the end for a clean one

@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kMaxRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 // A buffer larger than this after a burst is given back.
-constexpr size_t kMaxKeptCapacity = 256 * 1024;
+constexpr size_t kMaxKeptCapacity = size_t{256} * 1024;
 
 constexpr std::string_view kPlainHttpAnswer =
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -162,7 +162,7 @@ bool TlsChannel::Write(std::string_view first, std::string_view second) {
 }
 
 bool TlsChannel::WriteEnd() {
-  if (failed_ || !established_) return false;
+  if (failed_ || !established_ || end_withheld_) return false;
   ERR_clear_error();
   // 0: said; the peer's answer is not waited for.
   const bool said = SSL_shutdown(ssl_.get()) >= 0;

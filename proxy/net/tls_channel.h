@@ -20,7 +20,7 @@ namespace pando::proxy {
 // What the connections of one worker share.
 struct TlsWorker {
   // Twice the largest record: two fit in one read, and what they decrypt to in the read buffer.
-  static constexpr size_t kReceiveBytes = 32 * 1024;
+  static constexpr size_t kReceiveBytes = size_t{32} * 1024;
 
   explicit TlsWorker(TlsCounters& to) : counters(to) {}
 
@@ -54,6 +54,8 @@ class TlsChannel {
   bool Write(std::string_view first, std::string_view second);
   // Says that no more is sent. False: it cannot be said.
   bool WriteEnd();
+  // WriteEnd will not say so: what was sent is not all there should have been.
+  void WithholdEnd() { end_withheld_ = true; }
 
   std::string& output() { return worker_.to_send; }
   bool established() const { return established_; }
@@ -76,6 +78,7 @@ class TlsChannel {
   bool has_more_ = false;
   bool established_ = false;
   bool failed_ = false;
+  bool end_withheld_ = false;
   bool begun_ = false;  // something was fed
 };
 
