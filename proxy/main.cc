@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   RaiseFileLimit();
   const auto app = ProxyApp::Create(*options);
   if (!app.ok()) return FatalError(kProgram, app.status());
+  OnSignal((*app)->loop(), SIGUSR1, [&] { (*app)->ReopenLogs(); });
   OnSignal((*app)->loop(), SIGHUP, [&] { (*app)->Reload(); });
   OnShutdownSignal((*app)->loop(), [&] { (*app)->Drain(); });
   (*app)->Run();

@@ -157,6 +157,7 @@ std::vector<CertificateStats> DataPlane::Certificates() const {
 }
 
 void DataPlane::RotateTicketKeys() {}
+void DataPlane::ReopenAccessLog() {}
 
 void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
 

@@ -34,9 +34,19 @@ absl::StatusOr<Millis> ParseDrainTimeout(const std::string& text) {
   return Millis{absl::ToInt64Milliseconds(duration)};
 }
 
+absl::StatusOr<AccessLogFormat> ParseAccessLogFormat(const std::string& text) {
+  if (text == "json") return AccessLogFormat::kJson;
+  if (text == "common") return AccessLogFormat::kCommon;
+  if (text == "combined") return AccessLogFormat::kCombined;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--access-log-format: \"", text, "\" is not known (allowed: json, common, combined)"));
+}
+
 DataPlaneConfig ToConfig(const ProxyOptions& options) {
   DataPlaneConfig config;
   config.workers = options.workers;
+  config.access_log = options.access_log;
+  config.access_log_format = options.access_log_format;
   return config;
 }
 
@@ -51,6 +61,9 @@ void ProxyFlags::AddTo(Flags& flags) {
   flags.Add("http-listen", http_listen, "address for /metrics, /healthz, /table and /stats");
   flags.Add("workers", workers, "threads that serve; 0 is one per CPU");
   flags.Add("drain-timeout", drain_timeout, "how long requests may take to end at shutdown");
+  flags.Add("access-log", access_log,
+            "file for one line per request; - is standard output; SIGUSR1 opens it anew");
+  flags.Add("access-log-format", access_log_format, "json, common or combined");
   flags.AddSwitch("insecure", insecure,
                   "allow addresses beyond loopback although nobody is authenticated");
 }
@@ -69,6 +82,8 @@ absl::StatusOr<ProxyOptions> ProxyFlags::Read() const {
   }
   options.workers = workers;
   PANDO_ASSIGN_OR_RETURN(options.drain_timeout, ParseDrainTimeout(drain_timeout));
+  options.access_log = access_log;
+  PANDO_ASSIGN_OR_RETURN(options.access_log_format, ParseAccessLogFormat(access_log_format));
   return options;
 }
 

@@ -26,6 +26,8 @@ struct ProxyOptions {
   HostPort http_listen;
   int workers = 0;
   Millis drain_timeout{30'000};
+  std::string access_log;
+  AccessLogFormat access_log_format = AccessLogFormat::kJson;
 };
 
 // As written on the command line. Outlives the Flags it was added to.
@@ -36,6 +38,8 @@ struct ProxyFlags {
   std::string http_listen = "127.0.0.1:7482";
   int workers = 0;
   std::string drain_timeout = "30s";
+  std::string access_log;
+  std::string access_log_format = "json";
   bool insecure = false;
 
   ProxyFlags();
@@ -56,6 +60,8 @@ class ProxyApp {
   void Run();
   // On the loop: reads again what the proxy has from files: certificates.
   void Reload();
+  // On the loop: opens the access log's file anew.
+  void ReopenLogs() { data_plane_->ReopenAccessLog(); }
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
 

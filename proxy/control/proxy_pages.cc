@@ -199,6 +199,8 @@ AdminResponse StatsPage(const ProxyParts& parts) {
                {"unrouted_total", stats.unrouted_total},
                {"tables_applied_total", stats.tables_applied_total},
                {"nacks_total", parts.updater.nacks_total()},
+               {"access_log_lines_total", stats.access_log_lines_total},
+               {"access_log_dropped_total", stats.access_log_dropped_total},
                {"tls_handshakes_total", stats.tls_handshakes_total},
                {"tls_resumed_total", stats.tls_resumed_total},
                {"tls_failures_total", stats.tls_failures_total},

@@ -85,6 +85,8 @@ struct DataPlaneStats {
   uint64_t bad_requests_total = 0;  // 4xx made by the proxy itself
   uint64_t unrouted_total = 0;      // 404: no route
   uint64_t tables_applied_total = 0;
+  uint64_t access_log_lines_total = 0;
+  uint64_t access_log_dropped_total = 0;  // the log could not keep up, or could not be written
   uint64_t tls_handshakes_total = 0;
   uint64_t tls_resumed_total = 0;   // of those, by a ticket
   uint64_t tls_failures_total = 0;  // handshakes that were begun and not finished

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/net/access_log.h"
 #include "proxy/net/certificate_store.h"
 #include "proxy/net/tls_ticket_keys.h"
 #include "proxy/net/worker.h"
@@ -49,6 +50,9 @@ class DataPlane::Workers {
   CertificateReload ReloadCertificates();
   std::vector<CertificateStats> Certificates() const;
   void RotateTicketKeys() { ticket_keys_.Rotate(); }
+  void ReopenAccessLog() {
+    if (access_log_ != nullptr) access_log_->Reopen();
+  }
 
   std::function<void()> drained;
 
@@ -56,7 +60,9 @@ class DataPlane::Workers {
   // Of the listeners with TLS among these; those whose certificates cannot be loaded are left out.
   TlsContexts ContextsOf(const std::map<ListenAddress, TlsSettings>& listeners);
 
-  TlsTicketKeys ticket_keys_;  // outlives all connections
+  const DataPlaneConfig config_;
+  std::unique_ptr<AccessLog> access_log_;  // outlives the workers
+  TlsTicketKeys ticket_keys_;              // outlives all connections
   CertificateStore certificates_{ticket_keys_};
   std::map<ListenAddress, TlsSettings> tls_listeners_;      // of the newest table
   std::map<ListenAddress, std::vector<UniqueFd>> sockets_;  // empty once the workers have them
@@ -64,15 +70,15 @@ class DataPlane::Workers {
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
-DataPlane::Workers::Workers(DataPlaneConfig config) {
+DataPlane::Workers::Workers(DataPlaneConfig config) : config_(std::move(config)) {
   // A write to a socket never raises it here; a library's write to a pipe still could.
   std::signal(SIGPIPE, SIG_IGN);
   std::random_device random;
-  int count = config.workers;
+  int count = config_.workers;
   if (count <= 0) count = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   for (int i = 0; i < count; ++i) {
     const uint64_t seed = (uint64_t{random()} << 32) | random();
-    workers_.push_back(std::make_unique<Worker>(config, seed, drained));
+    workers_.push_back(std::make_unique<Worker>(config_, static_cast<size_t>(i), seed, drained));
   }
 }
 
@@ -82,6 +88,14 @@ DataPlane::Workers::~Workers() {
 }
 
 absl::Status DataPlane::Workers::Start() {
+  if (!config_.access_log.empty()) {
+    auto log = AccessLog::Open(config_.access_log, config_.access_log_format, workers_.size());
+    if (!log.ok()) {
+      return {log.status().code(), absl::StrCat("access log: ", log.status().message())};
+    }
+    access_log_ = *std::move(log);
+    for (const auto& worker : workers_) worker->SetAccessLog(access_log_.get());
+  }
   for (const auto& worker : workers_) {
     if (absl::Status status = worker->Start(); !status.ok()) return status;
   }
@@ -198,6 +212,10 @@ DataPlaneStats DataPlane::Workers::Stats() const {
   for (const auto& worker : workers_) worker->AddTo(clusters, sum);
   for (auto& [name, stats] : clusters) sum.clusters.push_back(std::move(stats));
   sum.tables_applied_total = tables_applied_.load(std::memory_order_relaxed);
+  if (access_log_ != nullptr) {
+    sum.access_log_lines_total = access_log_->lines_total();
+    sum.access_log_dropped_total = access_log_->dropped_total();
+  }
   return sum;
 }
 
@@ -220,6 +238,7 @@ void DataPlane::Drain(Millis bound, absl::AnyInvocable<void()> done) {
 DataPlaneStats DataPlane::Stats() const { return workers_->Stats(); }
 CertificateReload DataPlane::ReloadCertificates() { return workers_->ReloadCertificates(); }
 std::vector<CertificateStats> DataPlane::Certificates() const { return workers_->Certificates(); }
+void DataPlane::ReopenAccessLog() { workers_->ReopenAccessLog(); }
 void DataPlane::RotateTicketKeys() { workers_->RotateTicketKeys(); }
 
 }  // namespace pando::proxy

@@ -41,10 +41,18 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   tried_.clear();
   counters_ = nullptr;
   served_by_ = nullptr;
+  failed_instance_.clear();
+  connect_time_.reset();
+  first_byte_time_.reset();
+  request_body_bytes_ = response_body_bytes_ = 0;
+  head_.clear();
 
   request_body_.Start(head.body, head.content_length);
   const size_t used = request_body_.Consume(rest);
   replay_.assign(rest.substr(0, used));
+  request_body_bytes_ = used;
+  AppendRequestHead(head, session.client_address(), session.stream().secure() ? "https" : "http",
+                    head_);
   if (request_body_.failed()) {
     worker_.stats().bad_requests.Add();
     Fail(400, "a malformed chunked body");
@@ -63,9 +71,6 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   }
   cluster_name_ = route->cluster;
   response_timeout_ = route->timeout;
-  head_.clear();
-  AppendRequestHead(head, session.client_address(), session.stream().secure() ? "https" : "http",
-                    head_);
   return used;
 }
 
@@ -111,6 +116,7 @@ void Exchange::End() {
           .Record(worker_.poller().now() - started_);
     }
   }
+  if (worker_.access_log() != nullptr) LogAccess();
   cluster_.reset();
   counters_ = nullptr;
   served_by_ = nullptr;
@@ -185,6 +191,7 @@ void Exchange::OnRequestBytes(std::string_view bytes, bool from_backlog) {
     return;
   }
   const std::string_view body = bytes.substr(0, used);
+  request_body_bytes_ += used;
   if (replayable_ && replay_.size() + used <= kMaxReplayBytes) {
     replay_.append(body);
   } else {
@@ -227,7 +234,8 @@ void Exchange::OnResponseBytes(std::string_view bytes) {
   last_progress_ = worker_.poller().now();
   if (!response_bytes_seen_) {
     response_bytes_seen_ = true;
-    host_->stats->timing.first_byte.Record(last_progress_ - attempt_started_);
+    first_byte_time_ = last_progress_ - attempt_started_;
+    host_->stats->timing.first_byte.Record(*first_byte_time_);
     worker_.poller().timers().Cancel(*upstream_);
     std::string().swap(replay_);
     replayable_ = false;
@@ -323,6 +331,7 @@ void Exchange::SendBody(std::string_view bytes, std::string_view head) {
     return;
   }
   std::string_view body = dechunk_ ? std::string_view(payload) : bytes.substr(0, used);
+  response_body_bytes_ += body.size();
   if (!head.empty() && body.size() <= kCopyBytes) {
     std::string& scratch = worker_.scratch();  // which holds `head`
     scratch.append(body);

@@ -64,6 +64,7 @@ class H1Session final : public EventSource, public Timer {
   bool TakeHead(std::string_view bytes, bool in_backlog);
   bool RunExchange();
   void Refuse(int status, std::string_view reason);
+  void LogRefusal(int status);
   void FinishRequest();
   void Linger();
   void Discard();

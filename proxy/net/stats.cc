@@ -88,7 +88,7 @@ std::shared_ptr<InstanceCounters> WorkerStats::ForInstance(const std::string& cl
   std::unique_ptr<OfCluster>& of_cluster = clusters_[cluster];
   if (of_cluster == nullptr) of_cluster = std::make_unique<OfCluster>();
   std::shared_ptr<InstanceCounters>& counters = of_cluster->instances[instance];
-  if (counters == nullptr) counters = std::make_shared<InstanceCounters>();
+  if (counters == nullptr) counters = std::make_shared<InstanceCounters>(instance);
   return counters;
 }
 

@@ -25,8 +25,10 @@ CompiledTable::CompiledTable(std::shared_ptr<const ProxyTable> from) : table(std
   for (const auto& [name, route_table] : table->routes) routes.emplace(name, route_table);
 }
 
-Worker::Worker(const DataPlaneConfig& config, uint64_t seed, const std::function<void()>& drained)
+Worker::Worker(const DataPlaneConfig& config, size_t index, uint64_t seed,
+               const std::function<void()>& drained)
     : config_(config),
+      index_(index),
       drained_(drained),
       random_(seed),
       pool_(poller_, config.upstream_idle_timeout, config.max_idle_upstream_per_endpoint) {}

@@ -17,6 +17,7 @@
 #include "proxy/core/retry.h"
 #include "proxy/core/route.h"
 #include "proxy/core/upstream_table.h"
+#include "proxy/net/access_log.h"
 #include "proxy/net/data_plane.h"
 #include "proxy/net/forwarder.h"
 #include "proxy/net/h1_session.h"
@@ -52,9 +53,12 @@ struct WorkerCluster {
 
 class Worker {
  public:
-  Worker(const DataPlaneConfig& config, uint64_t seed, const std::function<void()>& drained);
+  // `index` tells it from the data plane's other workers.
+  Worker(const DataPlaneConfig& config, size_t index, uint64_t seed,
+         const std::function<void()>& drained);
   ~Worker();
 
+  void SetAccessLog(AccessLog* log) { access_log_ = log; }  // before Start; outlives it
   absl::Status Start();
   void Stop();  // joins the thread
 
@@ -78,6 +82,8 @@ class Worker {
   UpstreamPool& pool() { return pool_; }
   WorkerStats& stats() { return stats_; }
   TlsWorker& tls() { return tls_; }
+  AccessLog* access_log() { return access_log_; }  // null: requests are not logged
+  size_t index() const { return index_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   bool draining() const { return draining_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
@@ -103,9 +109,11 @@ class Worker {
   void NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint);
 
   const DataPlaneConfig config_;
+  const size_t index_;
   const std::function<void()>& drained_;
   FastRandom random_;
   Poller poller_;
+  AccessLog* access_log_ = nullptr;
   WorkerStats stats_;
   TlsWorker tls_{stats_.tls};
   UpstreamPool pool_;
