@@ -2,6 +2,7 @@
 #include <string>
 
 #include "proxy/control/proxy_status.h"
+#include "proxy/control/stats_text.h"
 
 namespace pando::proxy {
 namespace {
@@ -214,6 +215,8 @@ AdminResponse StatsPage(const ProxyParts& parts) {
 void AddProxyPages(AdminHttp& http, ProxyParts parts) {
   http.Handle("/table", [parts] { return TablePage(parts); });
   http.Handle("/stats", [parts] { return StatsPage(parts); });
+  http.Handle("/stats/text",
+              [parts] { return AdminResponse{.body = StatsText(parts.data_plane.Stats())}; });
   http.Handle("/healthz", [parts] {
     return parts.draining ? AdminResponse{.status = 503, .body = "draining\n"}
                           : AdminResponse{.body = "ok\n"};

@@ -25,7 +25,7 @@ struct DataPlaneConfig {
   HttpLimits limits{};  // of listeners that do not say otherwise
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
-  std::string access_log;                      // file; "-" is standard output; empty: none
+  std::string access_log{};                    // file; "-" is standard output; empty: none
   AccessLogFormat access_log_format = AccessLogFormat::kJson;
 };
 

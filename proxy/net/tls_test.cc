@@ -283,8 +283,8 @@ TEST_F(TlsTest, CarriesLargeBodiesBothWaysInBoundedMemory) {
   Serve(proxy, app);
   auto client = TlsWire::Connect(proxy.port);
   ASSERT_TRUE(client->established());
-  const size_t before = ResidentBytes();
-  size_t most = 0;
+  [[maybe_unused]] const size_t before = ResidentBytes();
+  [[maybe_unused]] size_t most = 0;
   client->Send(absl::StrCat("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ", kBytes, "\r\n\r\n"));
   const std::string piece(1 << 20, 'y');
   for (size_t sent = 0; sent < kBytes; sent += piece.size()) {
@@ -306,20 +306,18 @@ TEST_F(TlsTest, SaysTheEndAndNeverInPlaceOfWhatIsMissing) {
   const struct {
     const char* name;
     const char* response;
-    bool complete;
     TlsWire::End want;
-    int minor_version = 1;
+    int minor_version;
   } cases[] = {
-      {"asked to close", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true,
-       TlsWire::End::kClean},
-      {"ends with the connection", "HTTP/1.1 200 OK\r\n\r\nok", true, TlsWire::End::kClean},
-      {"length not reached", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", false,
-       TlsWire::End::kTruncated},
-      {"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false,
-       TlsWire::End::kTruncated},
+      {"asked to close", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", TlsWire::End::kClean, 1},
+      {"ends with the connection", "HTTP/1.1 200 OK\r\n\r\nok", TlsWire::End::kClean, 1},
+      {"length not reached", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+       TlsWire::End::kTruncated, 1},
+      {"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+       TlsWire::End::kTruncated, 1},
       {"no last chunk, for HTTP/1.0",
-       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false,
-       TlsWire::End::kTruncated, 0},
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", TlsWire::End::kTruncated,
+       0},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);

@@ -30,7 +30,7 @@ TestCertificate MakeCertificate(const std::vector<std::string>& names) {
   X509_set_version(certificate, 2);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3'600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 30 * 24 * 3'600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 30L * 24 * 3'600);
   X509_set_pubkey(certificate, key);
   X509_NAME* subject = X509_get_subject_name(certificate);
   X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,

@@ -40,7 +40,7 @@ bool SetMacKey(EVP_MAC_CTX* mac, const std::array<unsigned char, 32>& key) {
 TlsTicketKeys::TlsTicketKeys() { Rotate(); }
 
 void TlsTicketKeys::Rotate() {
-  Key key;
+  Key key{};
   FillRandom(key.name);
   FillRandom(key.cipher);
   FillRandom(key.mac);
