@@ -102,7 +102,7 @@ std::string ClusterLine(const v1::ClusterView& view, ViewStyle style) {
   for (const v1::GatewayView& gateway : view.gateways()) {
     const bool bracket = gateway.address().find(':') != std::string::npos;
     absl::StrAppend(&out, "   gateway ", gateway.name(), " ", bracket ? "[" : "", gateway.address(),
-                    bracket ? "]" : "", ":", gateway.port());
+                    bracket ? "]" : "", ":", gateway.port(), gateway.tls() ? " (https)" : "");
   }
   absl::StrAppend(&out, "\n\n");
   return out;

@@ -1,4 +1,6 @@
 // pando-proxy: the data plane. Balances HTTP over the instances in the tables it is pushed.
+#include <csignal>
+
 #include "common/runtime/flags.h"
 #include "common/runtime/process_main.h"
 #include "proxy/control/proxy_app.h"
@@ -19,6 +21,8 @@ int main(int argc, char** argv) {
   RaiseFileLimit();
   const auto app = ProxyApp::Create(*options);
   if (!app.ok()) return FatalError(kProgram, app.status());
+  OnSignal((*app)->loop(), SIGUSR1, [&] { (*app)->ReopenLogs(); });
+  OnSignal((*app)->loop(), SIGHUP, [&] { (*app)->Reload(); });
   OnShutdownSignal((*app)->loop(), [&] { (*app)->Drain(); });
   (*app)->Run();
   return 0;

@@ -14,6 +14,17 @@ namespace {
 
 constexpr int kInterruptedExit = 130;
 
+void WaitForSignal(std::shared_ptr<boost::asio::signal_set> signals,
+                   std::shared_ptr<absl::AnyInvocable<void()>> task) {
+  boost::asio::signal_set& waiting = *signals;
+  waiting.async_wait([signals = std::move(signals), task = std::move(task)](
+                         const boost::system::error_code& error, int) mutable {
+    if (error) return;
+    (*task)();
+    WaitForSignal(std::move(signals), std::move(task));
+  });
+}
+
 }  // namespace
 
 void OnShutdownSignal(EventLoop& loop, absl::AnyInvocable<void()> on_shutdown) {
@@ -31,6 +42,11 @@ void OnShutdownSignal(EventLoop& loop, absl::AnyInvocable<void()> on_shutdown) {
     sigaction(SIGINT, &at_once, nullptr);
     on_shutdown();
   });
+}
+
+void OnSignal(EventLoop& loop, int signal, absl::AnyInvocable<void()> task) {
+  WaitForSignal(std::make_shared<boost::asio::signal_set>(loop.io(), signal),
+                std::make_shared<absl::AnyInvocable<void()>>(std::move(task)));
 }
 
 int FatalError(const std::string& program, const absl::Status& status) {

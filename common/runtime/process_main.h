@@ -13,6 +13,9 @@ namespace pando {
 // once (exit code 130). SIGPIPE is ignored. Call once, before loop.Run().
 void OnShutdownSignal(EventLoop& loop, absl::AnyInvocable<void()> on_shutdown);
 
+// Runs `task` on the loop at each `signal`, SIGHUP for example.
+void OnSignal(EventLoop& loop, int signal, absl::AnyInvocable<void()> task);
+
 // Prints "pando-agent: <message>" to stderr and returns 1.
 int FatalError(const std::string& program, const absl::Status& status);
 

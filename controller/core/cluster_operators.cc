@@ -30,11 +30,21 @@ absl::Status BeingRemoved(const AppId& app) {
 absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways) {
   std::map<std::pair<std::string, uint16_t>, std::string> owners;
   for (const auto& [name, gateway] : gateways) {
-    const auto [owner, added] = owners.try_emplace({gateway.address, gateway.port}, name);
-    if (added) continue;
-    return absl::InvalidArgumentError(absl::StrCat("gateways ", owner->second, " and ", name,
-                                                   " both claim ", gateway.address, ":",
-                                                   gateway.port));
+    std::vector<uint16_t> ports = {gateway.port};
+    if (gateway.tls && gateway.tls->redirect_from != 0) {
+      ports.push_back(gateway.tls->redirect_from);
+      if (gateways.contains(gateway.RedirectName())) {
+        return absl::InvalidArgumentError(absl::StrCat("gateway ", gateway.RedirectName(),
+                                                       ": the name is that of the redirect to ",
+                                                       name, " (choose another)"));
+      }
+    }
+    for (const uint16_t port : ports) {
+      const auto [owner, added] = owners.try_emplace({gateway.address, port}, name);
+      if (added) continue;
+      return absl::InvalidArgumentError(absl::StrCat("gateways ", owner->second, " and ", name,
+                                                     " both claim ", gateway.address, ":", port));
+    }
   }
   return absl::OkStatus();
 }

@@ -237,5 +237,24 @@ TEST(ClusterOperatorsTest, GatewaysAreRouting) {
   EXPECT_EQ(apply({"second", "0.0.0.0", 8080}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(ClusterOperatorsTest, ARedirectToHttpsClaimsItsPortAndItsName) {
+  ClusterHarness h;
+  const auto apply = [&](Gateway gateway) {
+    const auto result =
+        h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, false, h.now, e); });
+    return std::string(result.status().message());
+  };
+  Gateway secure{"default", "0.0.0.0", 8443};
+  secure.tls = GatewayTls{{{"/a.pem", "/a.key"}}, false, 8080, 443};
+  EXPECT_EQ(apply(secure), "");
+  EXPECT_TRUE(h.last.routing.has_value());
+  EXPECT_EQ(apply({"plain", "0.0.0.0", 8080}),
+            "gateways default and plain both claim 0.0.0.0:8080");
+  EXPECT_EQ(
+      apply({"default-redirect", "0.0.0.0", 9000}),
+      "gateway default-redirect: the name is that of the redirect to default (choose another)");
+  EXPECT_EQ(apply({"plain", "127.0.0.1", 8080}), "");
+}
+
 }  // namespace
 }  // namespace pando::controller

@@ -111,11 +111,28 @@ struct NodeRecord {
   bool operator==(const NodeRecord&) const = default;
 };
 
+struct GatewayTls {
+  struct Certificate {
+    std::string cert;  // files on the proxies' hosts
+    std::string key;
+    bool operator==(const Certificate&) const = default;
+  };
+  std::vector<Certificate> certificates;
+  bool only_tls13 = false;     // else 1.2, too
+  uint16_t redirect_from = 0;  // a port of plain HTTP on the same address; 0: none
+  uint16_t redirect_to = 0;    // the port users see
+
+  bool operator==(const GatewayTls&) const = default;
+};
+
 struct Gateway {
   std::string name = "default";
   std::string address = "0.0.0.0";
   uint16_t port = 8080;
+  std::optional<GatewayTls> tls{};
 
+  // The name of the listener that redirects to this gateway.
+  std::string RedirectName() const { return name + "-redirect"; }
   bool operator==(const Gateway&) const = default;
 };
 

@@ -37,8 +37,7 @@ Wanted ToWanted(const ParsedSpecs& specs) {
     if (spec.has_replicas()) app.replicas = spec.replicas();
   }
   for (const v1::Gateway& gateway : specs.gateways) {
-    wanted.gateways.push_back(
-        {gateway.name(), gateway.address(), static_cast<uint16_t>(gateway.port())});
+    wanted.gateways.push_back(ToGateway(gateway));
   }
   return wanted;
 }

@@ -108,6 +108,8 @@ v1::ClusterView ToClusterView(const ControlLoop& control, const AppId& app, Inst
     added.set_name(gateway.name);
     added.set_address(gateway.address);
     added.set_port(gateway.port);
+    added.set_tls(gateway.tls.has_value());
+    if (gateway.tls) added.set_redirect_from(gateway.tls->redirect_from);
   }
   view.set_frozen(cluster.frozen());
   view.set_recovering(cluster.recovering());

@@ -20,6 +20,7 @@
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 
 namespace pando::controller {
 namespace {
@@ -30,6 +31,7 @@ namespace endpoint = ::envoy::config::endpoint::v3;
 namespace hcm = ::envoy::extensions::filters::network::http_connection_manager::v3;
 namespace listener = ::envoy::config::listener::v3;
 namespace route = ::envoy::config::route::v3;
+namespace tls = ::envoy::extensions::transport_sockets::tls::v3;
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
 
@@ -109,21 +111,64 @@ cluster::Cluster ToCluster(const RoutingConfig::AppRoute& app) {
   return result;
 }
 
-listener::Listener ToListener(const Gateway& gateway) {
+tls::DownstreamTlsContext ToTlsContext(const GatewayTls& from) {
+  using Parameters = tls::TlsParameters;
+  tls::DownstreamTlsContext result;
+  tls::CommonTlsContext& common = *result.mutable_common_tls_context();
+  common.mutable_tls_params()->set_tls_minimum_protocol_version(
+      from.only_tls13 ? Parameters::TLSv1_3 : Parameters::TLSv1_2);
+  for (const GatewayTls::Certificate& certificate : from.certificates) {
+    tls::TlsCertificate& added = *common.add_tls_certificates();
+    added.mutable_certificate_chain()->set_filename(certificate.cert);
+    added.mutable_private_key()->set_filename(certificate.key);
+  }
+  common.add_alpn_protocols("http/1.1");
+  return result;
+}
+
+// `name` is that of the listener and of its routes.
+listener::Listener ToListener(const std::string& name, const std::string& address, uint16_t port) {
   hcm::HttpConnectionManager manager;
-  manager.set_stat_prefix(gateway.name);
+  manager.set_stat_prefix(name);
   *manager.mutable_rds()->mutable_config_source() = FromAds();
-  manager.mutable_rds()->set_route_config_name(gateway.name);
+  manager.mutable_rds()->set_route_config_name(name);
   hcm::HttpFilter& router = *manager.add_http_filters();
   router.set_name("envoy.filters.http.router");
   *router.mutable_typed_config() = Pack(envoy::extensions::filters::http::router::v3::Router());
 
   listener::Listener result;
-  result.set_name(gateway.name);
-  *result.mutable_address() = ToAddress(gateway.address, gateway.port);
+  result.set_name(name);
+  *result.mutable_address() = ToAddress(address, port);
   listener::Filter& filter = *result.add_filter_chains()->add_filters();
   filter.set_name("envoy.filters.network.http_connection_manager");
   *filter.mutable_typed_config() = Pack(manager);
+  return result;
+}
+
+listener::Listener ToListener(const Gateway& gateway) {
+  listener::Listener result = ToListener(gateway.name, gateway.address, gateway.port);
+  if (gateway.tls) {
+    core::TransportSocket& socket = *result.mutable_filter_chains(0)->mutable_transport_socket();
+    socket.set_name("envoy.transport_sockets.tls");
+    *socket.mutable_typed_config() = Pack(ToTlsContext(*gateway.tls));
+  }
+  return result;
+}
+
+// Sends everybody from plain HTTP to the gateway's HTTPS. 308: also a POST stays what it is.
+route::RouteConfiguration ToRedirectRoutes(const Gateway& gateway) {
+  route::RouteConfiguration result;
+  result.set_name(gateway.RedirectName());
+  route::VirtualHost& host = *result.add_virtual_hosts();
+  host.set_name("*");
+  host.add_domains("*");
+  route::Route& added = *host.add_routes();
+  added.set_name("https");
+  added.mutable_match()->set_prefix("/");
+  route::RedirectAction& redirect = *added.mutable_redirect();
+  redirect.set_https_redirect(true);
+  redirect.set_port_redirect(gateway.tls->redirect_to);
+  redirect.set_response_code(route::RedirectAction::PERMANENT_REDIRECT);
   return result;
 }
 
@@ -314,6 +359,11 @@ absl::StatusOr<RoutingResources> ToRoutingResources(const RoutingConfig& routing
     result.listeners[gateway.name] = ToBody(ToListener(gateway));
     routes.set_name(gateway.name);
     result.routes[gateway.name] = ToBody(routes);
+    if (gateway.tls && gateway.tls->redirect_from != 0) {
+      result.listeners[gateway.RedirectName()] =
+          ToBody(ToListener(gateway.RedirectName(), gateway.address, gateway.tls->redirect_from));
+      result.routes[gateway.RedirectName()] = ToBody(ToRedirectRoutes(gateway));
+    }
   }
   return result;
 }

@@ -177,6 +177,68 @@ TEST(XdsTranslateTest, AppBecomesACluster) {
 )");
 }
 
+TEST(XdsTranslateTest, AGatewayWithTlsNamesFilesAndItsRedirectIsAListenerOfItsOwn) {
+  RoutingConfig routing = Routing({Route("web", {"*"}, "/")});
+  routing.gateways[0].port = 8443;
+  routing.gateways[0].tls =
+      GatewayTls{{{"/a.pem", "/a.key"}, {"/b.pem", "/b.key"}}, false, 80, 443};
+  const auto resources = ToRoutingResources(routing);
+  ASSERT_TRUE(resources.ok());
+  const std::string secure = Text(resources->listeners.at("default"));
+  EXPECT_THAT(secure, ::testing::HasSubstr(R"(
+    transport_socket {
+      name: "envoy.transport_sockets.tls"
+      typed_config {
+        [type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext] {
+          common_tls_context {
+            tls_params {
+              tls_minimum_protocol_version: TLSv1_2
+            }
+            tls_certificates {
+              certificate_chain {
+                filename: "/a.pem"
+              }
+              private_key {
+                filename: "/a.key"
+              }
+            }
+            tls_certificates {
+              certificate_chain {
+                filename: "/b.pem"
+              }
+              private_key {
+                filename: "/b.key"
+              }
+            }
+            alpn_protocols: "http/1.1"
+          }
+)"));
+  const std::string redirect = Text(resources->listeners.at("default-redirect"));
+  EXPECT_THAT(redirect, ::testing::HasSubstr("port_value: 80\n"));
+  EXPECT_THAT(redirect, ::testing::HasSubstr("route_config_name: \"default-redirect\""));
+  EXPECT_THAT(redirect, ::testing::Not(::testing::HasSubstr("transport_socket")));
+  EXPECT_EQ(Text(resources->routes.at("default-redirect")),
+            R"([type.googleapis.com/envoy.config.route.v3.RouteConfiguration] {
+  name: "default-redirect"
+  virtual_hosts {
+    name: "*"
+    domains: "*"
+    routes {
+      match {
+        prefix: "/"
+      }
+      redirect {
+        response_code: PERMANENT_REDIRECT
+        https_redirect: true
+        port_redirect: 443
+      }
+      name: "https"
+    }
+  }
+}
+)");
+}
+
 TEST(XdsTranslateTest, GatewayBecomesAListenerAndItsRoutes) {
   const auto resources = ToRoutingResources(Routing({Route("web", {"*"}, "/api/")}));
   ASSERT_TRUE(resources.ok());

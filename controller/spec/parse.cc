@@ -24,6 +24,7 @@ constexpr uint32_t kMaxReplicas = 10'000;
 constexpr uint32_t kMaxThreshold = 100;
 constexpr size_t kMaxListItems = 1'000;
 constexpr size_t kMaxEntries = 1'000;
+constexpr size_t kMaxCertificates = 1'000;
 // Of command and env together: what exec() takes, with room to spare; aliases can make little text
 // into much.
 constexpr size_t kMaxProcessBytes = 256 << 10;
@@ -330,11 +331,72 @@ void ReadPort(const Input& value, v1::Gateway& into) {
   ReadWhole<&v1::Gateway::set_port, 1, 65'535>(value, into);
 }
 
+constexpr Field<v1::GatewayTls::Certificate> kCertificateFields[] = {
+    {"cert", ReadChecked<&v1::GatewayTls::Certificate::mutable_cert, CheckAbsolutePath>},
+    {"key", ReadChecked<&v1::GatewayTls::Certificate::mutable_key, CheckAbsolutePath>},
+};
+
+void ReadCertificates(const Input& value, v1::GatewayTls& into) {
+  value.ForEachItem(kMaxCertificates, [&](const Input& item) {
+    ReadFields<v1::GatewayTls::Certificate>(item, kCertificateFields, *into.add_certificates());
+    if (item.node().kind != YamlNode::Kind::kMap) return;
+    if (!item.Find("cert")) item.FailMissing("cert", "a PEM file: the certificate and its chain");
+    if (!item.Find("key")) item.FailMissing("key", "a PEM file: the certificate's private key");
+  });
+}
+
+void ReadMinVersion(const Input& value, v1::GatewayTls& into) {
+  // "1.2" is a number to YAML, whether or not it is quoted.
+  const std::optional<std::string> text = value.Text();
+  if (!text) return;
+  if (*text == "1.2") {
+    into.set_min_version(v1::GatewayTls::TLS_1_2);
+  } else if (*text == "1.3") {
+    into.set_min_version(v1::GatewayTls::TLS_1_3);
+  } else {
+    value.Fail(absl::StrCat(Quoted(*text), " is not a version of TLS (allowed: 1.2, 1.3)"));
+  }
+}
+
+using Redirect = v1::GatewayTls::Redirect;
+constexpr Field<Redirect> kRedirectFields[] = {
+    {"from", ReadWhole<&Redirect::set_from, 1, 65'535, Redirect>},
+    {"to", ReadWhole<&Redirect::set_to, 1, 65'535, Redirect>},
+};
+
+void ReadRedirect(const Input& value, v1::GatewayTls& into) {
+  if (value.IsText()) {  // the port alone
+    ReadWhole<&Redirect::set_from, 1, 65'535>(value, *into.mutable_redirect());
+    return;
+  }
+  ReadFields<Redirect>(value, kRedirectFields, *into.mutable_redirect());
+  if (value.node().kind == YamlNode::Kind::kMap && !value.Find("from")) {
+    value.FailMissing("from", "the port of plain HTTP, for example 80");
+  }
+}
+
+constexpr Field<v1::GatewayTls> kGatewayTlsFields[] = {
+    {"certificates", ReadCertificates},
+    {"min_version", ReadMinVersion},
+    {"redirect", ReadRedirect},
+};
+
+void ReadGatewayTls(const Input& value, v1::Gateway& into) {
+  v1::GatewayTls& tls = *into.mutable_tls();
+  tls.set_min_version(v1::GatewayTls::TLS_1_2);
+  ReadFields<v1::GatewayTls>(value, kGatewayTlsFields, tls);
+  if (value.node().kind == YamlNode::Kind::kMap && !value.Find("certificates")) {
+    value.FailMissing("certificates",
+                      "a list, for example [{cert: /etc/tls/a.pem, key: /etc/tls/a.key}]");
+  }
+}
+
 constexpr Field<v1::Gateway> kGatewayFields[] = {
     {"kind", [](const Input&, v1::Gateway&) {}},  // read before this table is chosen
     {"name", ReadChecked<&v1::Gateway::mutable_name, CheckName>},
     {"address", ReadChecked<&v1::Gateway::mutable_address, CheckAddress>},
     {"port", ReadPort},
+    {"tls", ReadGatewayTls},
 };
 
 v1::Gateway ReadGateway(const Input& document) {
@@ -343,6 +405,16 @@ v1::Gateway ReadGateway(const Input& document) {
   gateway.set_address("0.0.0.0");
   gateway.set_port(8080);
   ReadFields<v1::Gateway>(document, kGatewayFields, gateway);
+  if (gateway.has_tls()) {
+    if (!document.Find("port")) gateway.set_port(8443);
+    if (gateway.tls().has_redirect() && gateway.tls().redirect().to() == 0) {
+      gateway.mutable_tls()->mutable_redirect()->set_to(gateway.port());
+    }
+    if (gateway.tls().redirect().from() == gateway.port()) {
+      document.Fail(absl::StrCat("tls.redirect: ", gateway.port(),
+                                 " is the port of the gateway itself (choose another)"));
+    }
+  }
   return gateway;
 }
 

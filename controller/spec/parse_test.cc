@@ -154,6 +154,37 @@ TEST(ParseTest, AGatewayHasDefaults) {
   EXPECT_EQ(specs->gateways[0].name(), "edge");
   EXPECT_EQ(specs->gateways[0].address(), "0.0.0.0");
   EXPECT_EQ(specs->gateways[0].port(), 8080u);
+  EXPECT_FALSE(specs->gateways[0].has_tls());
+}
+
+TEST(ParseTest, AGatewayMaySpeakHttps) {
+  const auto specs = ParseSpecs(
+      "kind: Gateway\n"
+      "tls:\n"
+      "  certificates:\n"
+      "    - {cert: /etc/tls/a.pem, key: /etc/tls/a.key}\n"
+      "    - {cert: /etc/tls/b.pem, key: /etc/tls/b.key}\n"
+      "  min_version: 1.3\n"
+      "  redirect: {from: 80, to: 443}\n"
+      "---\n"
+      "kind: Gateway\n"
+      "name: short\n"
+      "port: 9443\n"
+      "tls: {certificates: [{cert: /a, key: /b}], redirect: 80}\n",
+      kOptions);
+  ASSERT_TRUE(specs.ok()) << specs.status();
+  const v1::Gateway& full = specs->gateways[0];
+  EXPECT_EQ(full.port(), 8443u);
+  ASSERT_THAT(full.tls().certificates(), SizeIs(2));
+  EXPECT_EQ(full.tls().certificates(1).cert(), "/etc/tls/b.pem");
+  EXPECT_EQ(full.tls().certificates(1).key(), "/etc/tls/b.key");
+  EXPECT_EQ(full.tls().min_version(), v1::GatewayTls::TLS_1_3);
+  EXPECT_EQ(full.tls().redirect().from(), 80u);
+  EXPECT_EQ(full.tls().redirect().to(), 443u);
+  const v1::GatewayTls& brief = specs->gateways[1].tls();
+  EXPECT_EQ(brief.min_version(), v1::GatewayTls::TLS_1_2);
+  EXPECT_EQ(brief.redirect().from(), 80u);
+  EXPECT_EQ(brief.redirect().to(), 9443u);
 }
 
 TEST(ParseTest, AnchorsAndAliasesWork) {
@@ -329,7 +360,23 @@ TEST(ParseTest, ChecksWholeDocuments) {
        "127.0.0.1 or ::)"},
       {"kind: Gateway\nadress: 127.0.0.1\n", "2: unknown key adress (did you mean address?)"},
       {"kind: Gateway\ncommand: [x]\n",
-       "2: unknown key command (allowed: kind, name, address, port)"},
+       "2: unknown key command (allowed: kind, name, address, port, tls)"},
+      {"kind: Gateway\ntls: {}\n",
+       "2: tls.certificates: is missing (a list, for example [{cert: /etc/tls/a.pem, key: "
+       "/etc/tls/a.key}])"},
+      {"kind: Gateway\ntls: {certificates: [{cert: a.pem, key: /a.key}]}\n",
+       "2: tls.certificates[0].cert: \"a.pem\" is not a path (allowed: an absolute one on the "
+       "proxies' hosts, for example /etc/tls/a.pem)"},
+      {"kind: Gateway\ntls: {certificates: [{cert: /a.pem}]}\n",
+       "2: tls.certificates[0].key: is missing (a PEM file: the certificate's private key)"},
+      {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], min_version: 1.1}\n",
+       "2: tls.min_version: \"1.1\" is not a version of TLS (allowed: 1.2, 1.3)"},
+      {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], redirect: 0}\n",
+       "2: tls.redirect: \"0\" is out of range (allowed: 1 to 65535)"},
+      {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], redirect: {to: 443}}\n",
+       "2: tls.redirect.from: is missing (the port of plain HTTP, for example 80)"},
+      {"kind: Gateway\nport: 80\ntls: {certificates: [{cert: /a, key: /b}], redirect: 80}\n",
+       "1: tls.redirect: 80 is the port of the gateway itself (choose another)"},
       {"kind: Gateway\n---\nkind: Gateway\n",
        "3: name: \"default\" is taken (by the document of line 1)"},
   };

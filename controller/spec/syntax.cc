@@ -120,6 +120,16 @@ Complaint CheckLabelValue(std::string_view text) {
   return Refuse(text, "the value of a label", "up to 63 printable ASCII characters");
 }
 
+Complaint CheckAbsolutePath(std::string_view text) {
+  constexpr size_t kMaxPath = 4'095;
+  if (text.size() > 1 && text.size() <= kMaxPath && text[0] == '/' &&
+      text.find('\0') == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return Refuse(text, "a path",
+                "an absolute one on the proxies' hosts, for example /etc/tls/a.pem");
+}
+
 Complaint CheckAddress(std::string_view text) {
   const std::string address(text);
   in6_addr parsed{};

@@ -21,6 +21,8 @@ Complaint CheckRoutePath(std::string_view text);
 Complaint CheckProbePath(std::string_view text);
 Complaint CheckLabelName(std::string_view text);
 Complaint CheckLabelValue(std::string_view text);
+// Where a file is on a proxy's host.
+Complaint CheckAbsolutePath(std::string_view text);
 // A numeric IPv4 or IPv6 address.
 Complaint CheckAddress(std::string_view text);
 

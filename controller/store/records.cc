@@ -134,9 +134,7 @@ struct WriteTranslator {
   }
   StoreWrite operator()(const PutGateway& put) const {
     v1::GatewayRecord record;
-    record.mutable_gateway()->set_name(put.gateway.name);
-    record.mutable_gateway()->set_address(put.gateway.address);
-    record.mutable_gateway()->set_port(put.gateway.port);
+    *record.mutable_gateway() = ToGatewaySpec(put.gateway);
     return StorePut{absl::StrCat(kGatewayPrefix, put.gateway.name), Serialize(record)};
   }
 };
@@ -183,7 +181,7 @@ absl::StatusOr<Gateway> FromRecord(const v1::GatewayRecord& record) {
   if (gateway.port() == 0 || gateway.port() > 65535) {
     return absl::DataLossError(absl::StrCat("port ", gateway.port(), " is not in 1-65535"));
   }
-  return Gateway{gateway.name(), gateway.address(), static_cast<uint16_t>(gateway.port())};
+  return ToGateway(gateway);
 }
 
 template <class Record>
@@ -313,6 +311,42 @@ v1::AppSpec ToAppSpec(const RevisionConfig& config) {
   // Payloads are made by ToRevisionConfig alone; to write half a release would be worse than to
   // die.
   if (!spec.ParseFromString(config.payload)) std::abort();
+  return spec;
+}
+
+Gateway ToGateway(const v1::Gateway& spec) {
+  Gateway gateway;
+  gateway.name = spec.name();
+  gateway.address = spec.address();
+  gateway.port = static_cast<uint16_t>(spec.port());
+  if (!spec.has_tls()) return gateway;
+  GatewayTls& tls = gateway.tls.emplace();
+  for (const v1::GatewayTls::Certificate& certificate : spec.tls().certificates()) {
+    tls.certificates.push_back({certificate.cert(), certificate.key()});
+  }
+  tls.only_tls13 = spec.tls().min_version() == v1::GatewayTls::TLS_1_3;
+  tls.redirect_from = static_cast<uint16_t>(spec.tls().redirect().from());
+  tls.redirect_to = static_cast<uint16_t>(spec.tls().redirect().to());
+  return gateway;
+}
+
+v1::Gateway ToGatewaySpec(const Gateway& gateway) {
+  v1::Gateway spec;
+  spec.set_name(gateway.name);
+  spec.set_address(gateway.address);
+  spec.set_port(gateway.port);
+  if (!gateway.tls) return spec;
+  v1::GatewayTls& tls = *spec.mutable_tls();
+  for (const GatewayTls::Certificate& certificate : gateway.tls->certificates) {
+    v1::GatewayTls::Certificate& added = *tls.add_certificates();
+    added.set_cert(certificate.cert);
+    added.set_key(certificate.key);
+  }
+  tls.set_min_version(gateway.tls->only_tls13 ? v1::GatewayTls::TLS_1_3 : v1::GatewayTls::TLS_1_2);
+  if (gateway.tls->redirect_from != 0) {
+    tls.mutable_redirect()->set_from(gateway.tls->redirect_from);
+    tls.mutable_redirect()->set_to(gateway.tls->redirect_to);
+  }
   return spec;
 }
 

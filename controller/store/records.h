@@ -39,4 +39,7 @@ absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t lim
 RevisionConfig ToRevisionConfig(const v1::AppSpec& spec);
 v1::AppSpec ToAppSpec(const RevisionConfig& config);
 
+Gateway ToGateway(const v1::Gateway& spec);
+v1::Gateway ToGatewaySpec(const Gateway& gateway);
+
 }  // namespace pando::controller

@@ -176,7 +176,8 @@ TEST(RecordsTest, EveryStartRaisesTheTermAndKeepsTheCluster) {
 TEST(RecordsTest, WhatIsWrittenIsLoaded) {
   MemoryStore store;
   ASSERT_TRUE(LoadState(store).ok());
-  const Gateway gateway{"default", "127.0.0.1", 9000};
+  Gateway gateway{"default", "127.0.0.1", 9000};
+  gateway.tls = GatewayTls{{{"/a.pem", "/a.key"}, {"/b.pem", "/b.key"}}, true, 80, 443};
   const NodeRecord node{NodeId{"node-1"}, "cafe", true};
   std::vector<StoreWrite> writes;
   const std::vector<Write> changes = {PutApp{FullApp()},

@@ -40,7 +40,7 @@ pando_run_packages() {
   echo "${packages[@]}"
 }
 
-pando_test_packages() { echo git iproute2 python3 python3-yaml clang-format-14 shellcheck; }
+pando_test_packages() { echo git openssl iproute2 python3 python3-yaml clang-format-14 shellcheck; }
 
 # Benchmarks only: the peers a figure is compared with, and what makes load and counts.
 pando_bench_packages() { echo nginx haproxy wrk openssl python3 util-linux linux-perf; }

@@ -150,6 +150,15 @@ void DataPlane::OnDrained(std::function<void()> callback) {
   fake.on_drained_ = std::move(callback);
 }
 
+CertificateReload DataPlane::ReloadCertificates() { return {}; }
+
+std::vector<CertificateStats> DataPlane::Certificates() const {
+  return {{"/etc/tls/a.pem", {"example.com"}, 1'800'000'000, ""}};
+}
+
+void DataPlane::RotateTicketKeys() {}
+void DataPlane::ReopenAccessLog() {}
+
 void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
 
 DataPlaneStats DataPlane::Stats() const {

@@ -15,6 +15,8 @@ namespace {
 
 constexpr char kTableFile[] = "table.pb";
 constexpr int kMaxWorkers = 256;
+constexpr Millis kCertificateCheck{5'000};
+constexpr Millis kTicketKeyLife{8 * 3'600'000};
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -32,9 +34,19 @@ absl::StatusOr<Millis> ParseDrainTimeout(const std::string& text) {
   return Millis{absl::ToInt64Milliseconds(duration)};
 }
 
+absl::StatusOr<AccessLogFormat> ParseAccessLogFormat(const std::string& text) {
+  if (text == "json") return AccessLogFormat::kJson;
+  if (text == "common") return AccessLogFormat::kCommon;
+  if (text == "combined") return AccessLogFormat::kCombined;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--access-log-format: \"", text, "\" is not known (allowed: json, common, combined)"));
+}
+
 DataPlaneConfig ToConfig(const ProxyOptions& options) {
   DataPlaneConfig config;
   config.workers = options.workers;
+  config.access_log = options.access_log;
+  config.access_log_format = options.access_log_format;
   return config;
 }
 
@@ -49,6 +61,9 @@ void ProxyFlags::AddTo(Flags& flags) {
   flags.Add("http-listen", http_listen, "address for /metrics, /healthz, /table and /stats");
   flags.Add("workers", workers, "threads that serve; 0 is one per CPU");
   flags.Add("drain-timeout", drain_timeout, "how long requests may take to end at shutdown");
+  flags.Add("access-log", access_log,
+            "file for one line per request; - is standard output; SIGUSR1 opens it anew");
+  flags.Add("access-log-format", access_log_format, "json, common or combined");
   flags.AddSwitch("insecure", insecure,
                   "allow addresses beyond loopback although nobody is authenticated");
 }
@@ -67,6 +82,8 @@ absl::StatusOr<ProxyOptions> ProxyFlags::Read() const {
   }
   options.workers = workers;
   PANDO_ASSIGN_OR_RETURN(options.drain_timeout, ParseDrainTimeout(drain_timeout));
+  options.access_log = access_log;
+  PANDO_ASSIGN_OR_RETURN(options.access_log_format, ParseAccessLogFormat(access_log_format));
   return options;
 }
 
@@ -109,6 +126,8 @@ absl::Status ProxyApp::Start() {
   updater_.Restore(table_file_.Load());
   client_.Start();
   reporter_.Start();
+  ticket_keys_due_ = loop_.Now() + kTicketKeyLife;
+  loop_.RunAfter(kCertificateCheck, [this] { CareForTls(); });
   LogInfo("proxy started",
           {{"id", options_.id},
            {"controller", options_.controller.ToString()},
@@ -120,6 +139,28 @@ absl::Status ProxyApp::Start() {
 void ProxyApp::Run() {
   loop_.Run();
   table_file_.Save(updater_.snapshot());
+}
+
+void ProxyApp::Reload() {
+  LogInfo("reloading", {});
+  ReloadCertificates();
+}
+
+void ProxyApp::ReloadCertificates() {
+  const CertificateReload reload = data_plane_->ReloadCertificates();
+  if (reload.changed > 0) LogInfo("certificates reloaded", {});
+  for (const std::string& error : reload.errors) {
+    LogError("certificate not reloaded, the last one stays", {{"error", error}});
+  }
+}
+
+void ProxyApp::CareForTls() {
+  ReloadCertificates();
+  if (loop_.Now() >= ticket_keys_due_) {
+    ticket_keys_due_ = loop_.Now() + kTicketKeyLife;
+    data_plane_->RotateTicketKeys();
+  }
+  loop_.RunAfter(kCertificateCheck, [this] { CareForTls(); });
 }
 
 void ProxyApp::Drain() {

@@ -26,6 +26,8 @@ struct ProxyOptions {
   HostPort http_listen;
   int workers = 0;
   Millis drain_timeout{30'000};
+  std::string access_log;
+  AccessLogFormat access_log_format = AccessLogFormat::kJson;
 };
 
 // As written on the command line. Outlives the Flags it was added to.
@@ -36,6 +38,8 @@ struct ProxyFlags {
   std::string http_listen = "127.0.0.1:7482";
   int workers = 0;
   std::string drain_timeout = "30s";
+  std::string access_log;
+  std::string access_log_format = "json";
   bool insecure = false;
 
   ProxyFlags();
@@ -54,6 +58,10 @@ class ProxyApp {
 
   // Until Drain has ended.
   void Run();
+  // On the loop: reads again what the proxy has from files: certificates.
+  void Reload();
+  // On the loop: opens the access log's file anew.
+  void ReopenLogs() { data_plane_->ReopenAccessLog(); }
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
 
@@ -63,6 +71,9 @@ class ProxyApp {
  private:
   ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_dir);
   absl::Status Start();
+  void ReloadCertificates();
+  // Looks at the certificates' files, and renews the ticket keys, from time to time.
+  void CareForTls();
 
   // In the order things may use each other: what is below goes first.
   const ProxyOptions options_;
@@ -71,6 +82,7 @@ class ProxyApp {
   std::unique_ptr<DataDir> data_dir_;
   TableFile table_file_;
   bool draining_ = false;
+  Instant ticket_keys_due_{};
   std::shared_ptr<grpc::Channel> channel_;
   // Before the reporter it reports to: its workers are joined in its destructor, and until then
   // they may call. See ~ProxyApp.

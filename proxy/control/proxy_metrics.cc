@@ -195,6 +195,28 @@ struct TableFamilies {
   }
 };
 
+// ---- certificates ----
+
+MetricFamily CertificateExpiry(const DataPlane& data_plane) {
+  MetricFamily family =
+      Family("pando_proxy_certificate_not_after_seconds",
+             "When a certificate in use ends, since the Unix epoch", MetricType::Gauge);
+  std::map<std::string, int64_t> by_file;  // several listeners may use one
+  for (const CertificateStats& stats : data_plane.Certificates()) {
+    by_file[stats.file] = stats.not_after_seconds;
+  }
+  for (const auto& [file, seconds] : by_file) {
+    Add(family, {{"file", file}}, static_cast<double>(seconds));
+  }
+  return family;
+}
+
+double CertificateErrors(const DataPlane& data_plane) {
+  double count = 0;
+  for (const CertificateStats& stats : data_plane.Certificates()) count += !stats.error.empty();
+  return count;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> ProxyMetrics::Collect() const {
@@ -266,6 +288,21 @@ std::vector<MetricFamily> ProxyMetrics::Collect() const {
              Number(stats.connections_active)),
       Single("pando_proxy_connections_total", "Client connections accepted", MetricType::Counter,
              Number(stats.connections_accepted_total)),
+      Single("pando_proxy_access_log_lines_total", "Lines written to the access log",
+             MetricType::Counter, Number(stats.access_log_lines_total)),
+      Single("pando_proxy_access_log_dropped_total",
+             "Lines lost: the log could not keep up, or could not be written", MetricType::Counter,
+             Number(stats.access_log_dropped_total)),
+      Single("pando_proxy_tls_handshakes_total", "TLS connections established", MetricType::Counter,
+             Number(stats.tls_handshakes_total)),
+      Single("pando_proxy_tls_resumed_total", "Of those, by a session ticket", MetricType::Counter,
+             Number(stats.tls_resumed_total)),
+      Single("pando_proxy_tls_failures_total", "TLS handshakes begun and not finished",
+             MetricType::Counter, Number(stats.tls_failures_total)),
+      CertificateExpiry(parts_.data_plane),
+      Single("pando_proxy_certificate_errors",
+             "Certificates whose files hold something unusable now; the last good one serves",
+             MetricType::Gauge, CertificateErrors(parts_.data_plane)),
       Single("pando_proxy_bad_requests_total", "Requests answered 4xx by the proxy itself",
              MetricType::Counter, Number(stats.bad_requests_total)),
       Single("pando_proxy_unrouted_total", "Requests answered 404: no route", MetricType::Counter,

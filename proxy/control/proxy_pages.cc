@@ -2,6 +2,7 @@
 #include <string>
 
 #include "proxy/control/proxy_status.h"
+#include "proxy/control/stats_text.h"
 
 namespace pando::proxy {
 namespace {
@@ -70,6 +71,7 @@ json::value ToJson(const RouteTable& routes) {
       of_host.push_back(json::object{{"prefix", route.prefix},
                                      {"segments", route.segments},
                                      {"cluster", route.cluster},
+                                     {"https_redirect", route.redirect.has_value()},
                                      {"timeout_ms", route.timeout.count()}});
     }
     hosts.push_back(json::object{{"domains", std::move(domains)}, {"routes", std::move(of_host)}});
@@ -82,11 +84,9 @@ json::array Listeners(const ProxyTable& table, const TableUpdater& updater) {
   json::array listeners;
   auto errors = updater.ListenErrors();
   for (const Listener& listener : table.listeners) {
-    json::object added{{"name", listener.name},
-                       {"address", listener.address},
-                       {"port", listener.port},
-                       {"routes", listener.route_table},
-                       {"serving", true}};
+    json::object added{{"name", listener.name},           {"address", listener.address},
+                       {"port", listener.port},           {"routes", listener.route_table},
+                       {"tls", listener.tls.has_value()}, {"serving", true}};
     if (auto error = errors.extract(listener.name)) added["error"] = error.mapped();
     listeners.push_back(std::move(added));
   }
@@ -113,6 +113,19 @@ AdminResponse TablePage(const ProxyParts& parts) {
                {"clusters", std::move(clusters)},
                {"listeners", Listeners(table, parts.updater)},
                {"routes", std::move(routes)}});
+}
+
+// Files and dates; nothing of what is in the files.
+json::array Certificates(const DataPlane& data_plane) {
+  json::array certificates;
+  for (const CertificateStats& stats : data_plane.Certificates()) {
+    json::object added{{"file", stats.file},
+                       {"names", json::array(stats.names.begin(), stats.names.end())},
+                       {"not_after_seconds", stats.not_after_seconds}};
+    if (!stats.error.empty()) added["error"] = stats.error;
+    certificates.push_back(std::move(added));
+  }
+  return certificates;
 }
 
 json::object ByClass(const uint64_t (&counts)[6]) {
@@ -187,6 +200,12 @@ AdminResponse StatsPage(const ProxyParts& parts) {
                {"unrouted_total", stats.unrouted_total},
                {"tables_applied_total", stats.tables_applied_total},
                {"nacks_total", parts.updater.nacks_total()},
+               {"access_log_lines_total", stats.access_log_lines_total},
+               {"access_log_dropped_total", stats.access_log_dropped_total},
+               {"tls_handshakes_total", stats.tls_handshakes_total},
+               {"tls_resumed_total", stats.tls_resumed_total},
+               {"tls_failures_total", stats.tls_failures_total},
+               {"certificates", Certificates(parts.data_plane)},
                {"clusters", std::move(clusters)}});
 }
 
@@ -195,6 +214,8 @@ AdminResponse StatsPage(const ProxyParts& parts) {
 void AddProxyPages(AdminHttp& http, ProxyParts parts) {
   http.Handle("/table", [parts] { return TablePage(parts); });
   http.Handle("/stats", [parts] { return StatsPage(parts); });
+  http.Handle("/stats/text",
+              [parts] { return AdminResponse{.body = StatsText(parts.data_plane.Stats())}; });
   http.Handle("/healthz", [parts] {
     return parts.draining ? AdminResponse{.status = 503, .body = "draining\n"}
                           : AdminResponse{.body = "ok\n"};

@@ -15,6 +15,7 @@
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 
 namespace pando::proxy {
 
@@ -24,6 +25,7 @@ namespace xds_core = ::envoy::config::core::v3;
 namespace xds_endpoint = ::envoy::config::endpoint::v3;
 namespace xds_listener = ::envoy::config::listener::v3;
 namespace xds_route = ::envoy::config::route::v3;
+namespace xds_tls = ::envoy::extensions::transport_sockets::tls::v3;
 
 // The same bytes every time, also for maps: they are compared, and hashed to versions.
 inline google::protobuf::Any Pack(const google::protobuf::Message& message) {
@@ -103,6 +105,14 @@ inline xds_listener::Listener GoodListener(
   SetAddress(*listener.mutable_address(), "127.0.0.1", port);
   *listener.add_filter_chains()->add_filters()->mutable_typed_config() = Pack(manager);
   return listener;
+}
+
+inline xds_tls::DownstreamTlsContext GoodTls() {
+  xds_tls::DownstreamTlsContext context;
+  auto& certificate = *context.mutable_common_tls_context()->add_tls_certificates();
+  certificate.mutable_certificate_chain()->set_filename("/a.pem");
+  certificate.mutable_private_key()->set_filename("/a.key");
+  return context;
 }
 
 inline xds_route::RouteConfiguration GoodRoutes(const std::string& name = "default",

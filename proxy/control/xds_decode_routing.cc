@@ -11,6 +11,7 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "proxy/control/xds_decode.h"
+#include "proxy/control/xds_decode_tls.h"
 #include "proxy/control/xds_field.h"
 
 namespace pando::proxy {
@@ -76,12 +77,15 @@ absl::StatusOr<std::string> ReadManager(const std::string& field,
   return from.rds().route_config_name();
 }
 
-absl::StatusOr<std::string> ReadFilterChain(const listener::FilterChain& chain) {
+absl::Status ReadFilterChain(const listener::FilterChain& chain, Listener& result) {
   const std::string field = "filter_chains[0]";
   if (chain.filter_chain_match().ByteSizeLong() > 0) {
     return Unsupported(Sub(field, "filter_chain_match"));
   }
-  if (chain.has_transport_socket()) return Unsupported(Sub(field, "transport_socket"));
+  if (chain.has_transport_socket()) {
+    PANDO_ASSIGN_OR_RETURN(result.tls,
+                           ToTlsSettings(Sub(field, "transport_socket"), chain.transport_socket()));
+  }
   const std::string filters = Sub(field, "filters");
   if (chain.filters_size() != 1) {
     return Refuse(filters, absl::StrCat("there are ", chain.filters_size(),
@@ -90,7 +94,8 @@ absl::StatusOr<std::string> ReadFilterChain(const listener::FilterChain& chain) 
   hcm::HttpConnectionManager manager;
   PANDO_RETURN_IF_ERROR(
       Unpack(Sub(Indexed(filters, 0), "typed_config"), chain.filters(0).typed_config(), manager));
-  return ReadManager(Indexed(filters, 0), manager);
+  PANDO_ASSIGN_OR_RETURN(result.route_table, ReadManager(Indexed(filters, 0), manager));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& any_bytes) {
@@ -112,7 +117,7 @@ absl::StatusOr<Listener> ToListener(const std::string& name, const std::string& 
   result.name = name;
   result.address = std::move(socket.address);
   result.port = socket.port;
-  PANDO_ASSIGN_OR_RETURN(result.route_table, ReadFilterChain(from.filter_chains(0)));
+  PANDO_RETURN_IF_ERROR(ReadFilterChain(from.filter_chains(0), result));
   return result;
 }
 
@@ -182,6 +187,31 @@ absl::Status ReadAction(const std::string& field, const route::RouteAction& from
   return absl::OkStatus();
 }
 
+absl::Status ReadRedirect(const std::string& field, const route::RedirectAction& from,
+                          Route& result) {
+  const std::pair<const char*, bool> fields[] = {{"host_redirect", !from.host_redirect().empty()},
+                                                 {"path_redirect", from.has_path_redirect()},
+                                                 {"prefix_rewrite", from.has_prefix_rewrite()},
+                                                 {"scheme_redirect", from.has_scheme_redirect()},
+                                                 {"strip_query", from.strip_query()}};
+  for (const auto& [name, is_set] : fields) {
+    if (is_set) return Unsupported(Sub(field, name));
+  }
+  // To the URL it came by it would lead in a circle.
+  if (!from.https_redirect()) return Refuse(Sub(field, "https_redirect"), "is not true");
+  if (from.port_redirect() > 65'535) {
+    return Refuse(Sub(field, "port_redirect"),
+                  absl::StrCat(from.port_redirect(), " is not in 0-65535"));
+  }
+  constexpr int kStatuses[] = {301, 302, 303, 307, 308};
+  if (!route::RedirectAction::RedirectResponseCode_IsValid(from.response_code())) {
+    return Refuse(Sub(field, "response_code"),
+                  absl::StrCat(static_cast<int>(from.response_code()), " is not known"));
+  }
+  result.redirect = {kStatuses[from.response_code()], static_cast<uint16_t>(from.port_redirect())};
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Route> ToRoute(const std::string& field, const route::Route& from) {
   Route result;
   if (!from.has_match()) return NotSet(Sub(field, "match"));
@@ -189,6 +219,9 @@ absl::StatusOr<Route> ToRoute(const std::string& field, const route::Route& from
   switch (from.action_case()) {
     case route::Route::kRoute:
       PANDO_RETURN_IF_ERROR(ReadAction(Sub(field, "route"), from.route(), result));
+      return result;
+    case route::Route::kRedirect:
+      PANDO_RETURN_IF_ERROR(ReadRedirect(Sub(field, "redirect"), from.redirect(), result));
       return result;
     case route::Route::kDirectResponse:
       return Unsupported(Sub(field, "direct_response"));

@@ -273,7 +273,7 @@ TEST(DecodeListenerTest, RefusesWhatItCannotHonour) {
        },
        "filter_chains[0].filter_chain_match: is set but not supported"},
       {[](Listener& l) { l.mutable_filter_chains(0)->mutable_transport_socket(); },
-       "filter_chains[0].transport_socket: is set but not supported"},
+       "filter_chains[0].transport_socket.typed_config: not set"},
       {[](Listener& l) { l.mutable_filter_chains(0)->clear_filters(); },
        "filter_chains[0].filters: there are 0, not one HttpConnectionManager"},
       {[](Listener& l) {
@@ -288,6 +288,83 @@ TEST(DecodeListenerTest, RefusesWhatItCannotHonour) {
     c.spoil(from);
     EXPECT_EQ(Message(DecodeListener("default", AnyBytes(from)).status()),
               absl::StrCat("listener default: ", c.want));
+  }
+}
+
+xds_listener::Listener SecureListener(const xds_tls::DownstreamTlsContext& context) {
+  auto listener = GoodListener();
+  *listener.mutable_filter_chains(0)->mutable_transport_socket()->mutable_typed_config() =
+      Pack(context);
+  return listener;
+}
+
+TEST(DecodeListenerTest, ReadsTls) {
+  auto context = GoodTls();
+  auto& common = *context.mutable_common_tls_context();
+  auto& second = *common.add_tls_certificates();
+  second.mutable_certificate_chain()->set_filename("/b.pem");
+  second.mutable_private_key()->set_filename("/b.key");
+  common.add_alpn_protocols("http/1.1");
+  auto& parameters = *common.mutable_tls_params();
+  parameters.set_tls_minimum_protocol_version(xds_tls::TlsParameters::TLSv1_3);
+  parameters.add_cipher_suites("ECDHE-ECDSA-AES128-GCM-SHA256");
+  parameters.add_cipher_suites("ECDHE-RSA-AES128-GCM-SHA256");
+  const auto listener = DecodeListener("default", AnyBytes(SecureListener(context)));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  TlsSettings want;
+  want.certificates = {{"/a.pem", "/a.key"}, {"/b.pem", "/b.key"}};
+  want.min_version = TlsVersion::k13;
+  want.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256";
+  want.alpn = {"http/1.1"};
+  EXPECT_EQ(listener->tls, want);
+}
+
+TEST(DecodeListenerTest, RefusesWhatItCannotHonourOfTls) {
+  using Context = xds_tls::DownstreamTlsContext;
+  using Parameters = xds_tls::TlsParameters;
+  const auto common = [](Context& c) -> xds_tls::CommonTlsContext& {
+    return *c.mutable_common_tls_context();
+  };
+  const Case<Context> cases[] = {
+      {[](Context& c) { c.mutable_require_client_certificate()->set_value(true); },
+       "require_client_certificate: is set but not supported"},
+      {[](Context& c) { c.clear_common_tls_context(); },
+       "common_tls_context.tls_certificates: not set"},
+      {[common](Context& c) { common(c).mutable_validation_context(); },
+       "common_tls_context.validation_context: is set but not supported"},
+      {[common](Context& c) { common(c).add_tls_certificate_sds_secret_configs(); },
+       "common_tls_context.tls_certificate_sds_secret_configs: is set but not supported"},
+      {[common](Context& c) { common(c).add_alpn_protocols("h2"); },
+       "common_tls_context.alpn_protocols[0]: \"h2\" is not supported (use http/1.1)"},
+      {[common](Context& c) {
+         common(c).mutable_tls_params()->set_tls_minimum_protocol_version(Parameters::TLSv1_1);
+       },
+       "common_tls_context.tls_params.tls_minimum_protocol_version: TLSv1_1 is not supported (use "
+       "TLSv1_2 or TLSv1_3)"},
+      {[common](Context& c) {
+         common(c).mutable_tls_params()->set_tls_minimum_protocol_version(Parameters::TLSv1_3);
+         common(c).mutable_tls_params()->set_tls_maximum_protocol_version(Parameters::TLSv1_2);
+       },
+       "common_tls_context.tls_params.tls_maximum_protocol_version: is below the minimum"},
+      {[common](Context& c) { common(c).mutable_tls_certificates(0)->clear_certificate_chain(); },
+       "common_tls_context.tls_certificates[0].certificate_chain: not set"},
+      // Not even a word of the key itself.
+      {[common](Context& c) {
+         common(c).mutable_tls_certificates(0)->mutable_private_key()->set_inline_string("secret");
+       },
+       "common_tls_context.tls_certificates[0].private_key: only filename is supported"},
+      {[common](Context& c) {
+         common(c).mutable_tls_certificates(0)->mutable_private_key()->set_filename("a.key");
+       },
+       "common_tls_context.tls_certificates[0].private_key.filename: \"a.key\" is not an absolute "
+       "path"},
+  };
+  for (const auto& c : cases) {
+    auto context = GoodTls();
+    c.spoil(context);
+    EXPECT_EQ(
+        Message(DecodeListener("default", AnyBytes(SecureListener(context))).status()),
+        absl::StrCat("listener default: filter_chains[0].transport_socket.typed_config.", c.want));
   }
 }
 
@@ -353,6 +430,30 @@ TEST(DecodeRoutesTest, ReadsHostsPrefixesAndTimeouts) {
   EXPECT_EQ(second.routes[1].prefix, "/st");
   EXPECT_FALSE(second.routes[1].segments);
   EXPECT_EQ(second.routes[1].cluster, "static");
+}
+
+TEST(DecodeRoutesTest, ReadsRedirectsToHttps) {
+  auto from = GoodRoutes();
+  auto& redirect = *from.mutable_virtual_hosts(0)->mutable_routes(0)->mutable_redirect();
+  redirect.set_https_redirect(true);
+  redirect.set_port_redirect(8443);
+  redirect.set_response_code(xds_route::RedirectAction::PERMANENT_REDIRECT);
+  auto routes = DecodeRoutes("default", AnyBytes(from));
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  const Route& route = routes->virtual_hosts[0].routes[0];
+  ASSERT_TRUE(route.redirect.has_value());
+  EXPECT_EQ(route.redirect->status, 308);
+  EXPECT_EQ(route.redirect->port, 8443);
+  redirect.clear_response_code();
+  routes = DecodeRoutes("default", AnyBytes(from));
+  EXPECT_EQ(routes->virtual_hosts[0].routes[0].redirect->status, 301);
+  redirect.set_https_redirect(false);
+  EXPECT_EQ(Message(DecodeRoutes("default", AnyBytes(from)).status()),
+            "route default: virtual_hosts[0].routes[0].redirect.https_redirect: is not true");
+  redirect.set_host_redirect("elsewhere.test");
+  EXPECT_EQ(Message(DecodeRoutes("default", AnyBytes(from)).status()),
+            "route default: virtual_hosts[0].routes[0].redirect.host_redirect: is set but not "
+            "supported");
 }
 
 TEST(DecodeRoutesTest, RefusesWhatItCannotHonour) {

@@ -41,6 +41,16 @@ std::string_view UpgradeProtocol(const std::vector<HeaderField>& fields) {
 
 std::string_view ReasonOf(int status) {
   switch (status) {
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
     case 400:
       return "Bad Request";
     case 404:
@@ -154,6 +164,7 @@ void AppendOwnResponse(const OwnResponse& response, std::string& out) {
                ReasonOf(response.status), "\r\nContent-Type: text/plain; charset=utf-8\r\n"});
   Append(out, {"Content-Length: ", Digits(response.text.size() + 1, digits), "\r\n"});
   if (response.status == 503) out.append("Retry-After: 1\r\n");
+  if (!response.location.empty()) Append(out, {"Location: ", response.location, "\r\n"});
   if (response.close) out.append("Connection: close\r\n");
   out.append("\r\n");
   if (!response.head_only) Append(out, {response.text, "\n"});

@@ -26,7 +26,8 @@ struct OwnResponse {
   int status = 500;
   std::string_view text;  // one line without its end
   bool close = false;
-  bool head_only = false;  // answers HEAD
+  bool head_only = false;          // answers HEAD
+  std::string_view location = {};  // of a redirect
 };
 // A response made here, in plain text; 503 says Retry-After.
 void AppendOwnResponse(const OwnResponse& response, std::string& out);

@@ -70,6 +70,14 @@ struct ClusterStats {
   std::vector<InstanceStats> instances;  // those in the table, by name
 };
 
+// A certificate that is in use.
+struct CertificateStats {
+  std::string file;
+  std::vector<std::string> names;
+  int64_t not_after_seconds = 0;  // since the Unix epoch
+  std::string error;              // why the file's present content is not used
+};
+
 struct DataPlaneStats {
   std::vector<ClusterStats> clusters;
   uint64_t connections_accepted_total = 0;
@@ -77,6 +85,11 @@ struct DataPlaneStats {
   uint64_t bad_requests_total = 0;  // 4xx made by the proxy itself
   uint64_t unrouted_total = 0;      // 404: no route
   uint64_t tables_applied_total = 0;
+  uint64_t access_log_lines_total = 0;
+  uint64_t access_log_dropped_total = 0;  // the log could not keep up, or could not be written
+  uint64_t tls_handshakes_total = 0;
+  uint64_t tls_resumed_total = 0;   // of those, by a ticket
+  uint64_t tls_failures_total = 0;  // handshakes that were begun and not finished
 };
 
 }  // namespace pando::proxy

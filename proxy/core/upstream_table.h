@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/time.h"
+#include "proxy/core/tls_settings.h"
 
 namespace pando::proxy {
 
@@ -52,10 +54,17 @@ struct Cluster {
 
 // Matches whole segments when `segments` (xDS path_separated_prefix, or prefix "/"); plain prefix
 // otherwise.
+// Plain HTTP answered with the same URL in HTTPS.
+struct HttpsRedirect {
+  int status = 301;
+  uint16_t port = 0;  // the one users see; 0 and 443 are not spelled out
+};
+
 struct Route {
   std::string prefix = "/";
   bool segments = true;
-  std::string cluster;
+  std::string cluster;  // unless it redirects
+  std::optional<HttpsRedirect> redirect;
   // From the request head being sent to the first byte of the response; zero is "no limit".
   Millis timeout{0};
 };
@@ -75,6 +84,7 @@ struct Listener {
   std::string address;
   uint16_t port = 0;
   std::string route_table;
+  std::optional<TlsSettings> tls{};  // absent: plain HTTP
   bool operator==(const Listener&) const = default;
 };
 

@@ -51,6 +51,7 @@ void Exchange::StartAttempt() {
   host_->counters->in_flight.fetch_add(1, std::memory_order_relaxed);
   ++attempts_;
   attempt_started_ = worker_.poller().now();
+  connect_time_.reset();
   tried_.push_back(host_->counters.get());
 
   if (!fresh_only_) upstream_ = worker_.pool().Take(*host_, *this);
@@ -82,7 +83,8 @@ bool Exchange::FinishConnect() {
   if (!connected.has_value() && !upstream_->timed_out()) return false;
   if (connected.value_or(false)) {
     counters_->connects.Add();
-    host_->stats->timing.connect.Record(worker_.poller().now() - attempt_started_);
+    connect_time_ = worker_.poller().now() - attempt_started_;
+    host_->stats->timing.connect.Record(*connect_time_);
     SendFromStart();
     return true;
   }
@@ -118,6 +120,7 @@ void Exchange::SendFromStart() {
 void Exchange::AttemptFailed(AttemptFailure failure, int status) {
   const bool reused = upstream_ != nullptr && upstream_->reused();
   host_->stats->failures.Add();
+  if (worker_.access_log() != nullptr) failed_instance_ = host_->stats->name;
   served_by_ = nullptr;
   ReleaseUpstream(false);
   LeaveEndpoint();

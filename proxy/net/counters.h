@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 namespace pando::proxy {
 
@@ -42,6 +44,9 @@ struct TimingCounters {
 
 // What one worker has seen of one instance; see InstanceStats.
 struct InstanceCounters {
+  explicit InstanceCounters(std::string of = {}) : name(std::move(of)) {}
+
+  const std::string name;
   std::array<Counter, 6> responses_by_class;
   Counter failures;
   Counter ejections;
@@ -60,6 +65,12 @@ struct QueueCounters {
   Counter timeouts;
   Counter abandoned;
   Histogram wait;
+};
+
+struct TlsCounters {
+  Counter handshakes;
+  Counter resumed;   // of those
+  Counter failures;  // clients that said something, but not enough
 };
 
 struct ClusterCounters {

@@ -5,9 +5,14 @@
 #include <csignal>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "proxy/net/access_log.h"
+#include "proxy/net/certificate_store.h"
+#include "proxy/net/tls_ticket_keys.h"
 #include "proxy/net/worker.h"
 
 namespace pando::proxy {
@@ -42,24 +47,38 @@ class DataPlane::Workers {
   void SetTable(std::shared_ptr<const ProxyTable> table, absl::AnyInvocable<void()> switched);
   void Drain(Millis bound, absl::AnyInvocable<void()> done);
   DataPlaneStats Stats() const;
+  CertificateReload ReloadCertificates();
+  std::vector<CertificateStats> Certificates() const;
+  void RotateTicketKeys() { ticket_keys_.Rotate(); }
+  void ReopenAccessLog() {
+    if (access_log_ != nullptr) access_log_->Reopen();
+  }
 
   std::function<void()> drained;
 
  private:
+  // Of the listeners with TLS among these; those whose certificates cannot be loaded are left out.
+  TlsContexts ContextsOf(const std::map<ListenAddress, TlsSettings>& listeners);
+
+  const DataPlaneConfig config_;
+  std::unique_ptr<AccessLog> access_log_;  // outlives the workers
+  TlsTicketKeys ticket_keys_;              // outlives all connections
+  CertificateStore certificates_{ticket_keys_};
+  std::map<ListenAddress, TlsSettings> tls_listeners_;      // of the newest table
   std::map<ListenAddress, std::vector<UniqueFd>> sockets_;  // empty once the workers have them
   std::atomic<uint64_t> tables_applied_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
-DataPlane::Workers::Workers(DataPlaneConfig config) {
+DataPlane::Workers::Workers(DataPlaneConfig config) : config_(std::move(config)) {
   // A write to a socket never raises it here; a library's write to a pipe still could.
   std::signal(SIGPIPE, SIG_IGN);
   std::random_device random;
-  int count = config.workers;
+  int count = config_.workers;
   if (count <= 0) count = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   for (int i = 0; i < count; ++i) {
     const uint64_t seed = (uint64_t{random()} << 32) | random();
-    workers_.push_back(std::make_unique<Worker>(config, seed, drained));
+    workers_.push_back(std::make_unique<Worker>(config_, static_cast<size_t>(i), seed, drained));
   }
 }
 
@@ -69,6 +88,14 @@ DataPlane::Workers::~Workers() {
 }
 
 absl::Status DataPlane::Workers::Start() {
+  if (!config_.access_log.empty()) {
+    auto log = AccessLog::Open(config_.access_log, config_.access_log_format, workers_.size());
+    if (!log.ok()) {
+      return {log.status().code(), absl::StrCat("access log: ", log.status().message())};
+    }
+    access_log_ = *std::move(log);
+    for (const auto& worker : workers_) worker->SetAccessLog(access_log_.get());
+  }
   for (const auto& worker : workers_) {
     if (absl::Status status = worker->Start(); !status.ok()) return status;
   }
@@ -78,6 +105,13 @@ absl::Status DataPlane::Workers::Start() {
 absl::Status DataPlane::Workers::PrepareListeners(const std::vector<Listener>& listeners) {
   std::map<ListenAddress, std::vector<UniqueFd>> opened;
   for (const Listener& listener : listeners) {
+    if (listener.tls) {
+      const auto context = certificates_.Get(*listener.tls);
+      if (!context.ok()) {
+        return {context.status().code(),
+                absl::StrCat("listener ", listener.name, ": tls: ", context.status().message())};
+      }
+    }
     const ListenAddress address{listener.address, listener.port};
     if (sockets_.contains(address) || opened.contains(address)) continue;
     const auto same_port = [&](const auto& entry) { return entry.first.second == listener.port; };
@@ -105,7 +139,16 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
   }
   sockets_ = std::move(kept);  // closes what was prepared but is not in the table
 
-  auto compiled = std::make_shared<const CompiledTable>(std::move(table));
+  tls_listeners_.clear();
+  std::set<TlsSettings> settings;
+  for (const Listener& listener : table->listeners) {
+    if (!listener.tls) continue;
+    tls_listeners_[{listener.address, listener.port}] = *listener.tls;
+    settings.insert(*listener.tls);
+  }
+  certificates_.Keep(settings);
+  auto compiled = std::make_shared<CompiledTable>(std::move(table));
+  compiled->tls = ContextsOf(tls_listeners_);
   auto barrier =
       std::make_shared<Barrier>(workers_.size(), [this, switched = std::move(switched)]() mutable {
         tables_applied_.fetch_add(1, std::memory_order_relaxed);
@@ -121,6 +164,35 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
       barrier->Arrive();
     });
   }
+}
+
+TlsContexts DataPlane::Workers::ContextsOf(const std::map<ListenAddress, TlsSettings>& listeners) {
+  TlsContexts contexts;
+  for (const auto& [address, settings] : listeners) {
+    if (auto context = certificates_.Get(settings); context.ok()) contexts[address] = *context;
+  }
+  return contexts;
+}
+
+CertificateReload DataPlane::Workers::ReloadCertificates() {
+  CertificateStore::Reloaded reloaded = certificates_.Reload();
+  if (reloaded.changed > 0) {
+    for (const auto& worker : workers_) {
+      worker->Post([worker = worker.get(), contexts = ContextsOf(tls_listeners_)] {
+        worker->SetCertificates(contexts);
+      });
+    }
+  }
+  return {reloaded.changed, std::move(reloaded.errors)};
+}
+
+std::vector<CertificateStats> DataPlane::Workers::Certificates() const {
+  std::vector<CertificateStats> result;
+  for (CertificateStore::Status& status : certificates_.List()) {
+    result.push_back({std::move(status.info.file), std::move(status.info.names),
+                      status.info.not_after_seconds, std::move(status.error)});
+  }
+  return result;
 }
 
 void DataPlane::Workers::Drain(Millis bound, absl::AnyInvocable<void()> done) {
@@ -140,6 +212,10 @@ DataPlaneStats DataPlane::Workers::Stats() const {
   for (const auto& worker : workers_) worker->AddTo(clusters, sum);
   for (auto& [name, stats] : clusters) sum.clusters.push_back(std::move(stats));
   sum.tables_applied_total = tables_applied_.load(std::memory_order_relaxed);
+  if (access_log_ != nullptr) {
+    sum.access_log_lines_total = access_log_->lines_total();
+    sum.access_log_dropped_total = access_log_->dropped_total();
+  }
   return sum;
 }
 
@@ -160,5 +236,9 @@ void DataPlane::Drain(Millis bound, absl::AnyInvocable<void()> done) {
   workers_->Drain(bound, std::move(done));
 }
 DataPlaneStats DataPlane::Stats() const { return workers_->Stats(); }
+CertificateReload DataPlane::ReloadCertificates() { return workers_->ReloadCertificates(); }
+std::vector<CertificateStats> DataPlane::Certificates() const { return workers_->Certificates(); }
+void DataPlane::ReopenAccessLog() { workers_->ReopenAccessLog(); }
+void DataPlane::RotateTicketKeys() { workers_->RotateTicketKeys(); }
 
 }  // namespace pando::proxy

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "proxy/core/access_log_format.h"
 #include "proxy/core/traffic_stats.h"
 #include "proxy/core/upstream_table.h"
 
@@ -26,6 +27,13 @@ struct DataPlaneConfig {
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
   Millis stream_idle_timeout{300'000};         // no byte either way during a message
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
+  std::string access_log{};                    // file; "-" is standard output; empty: none
+  AccessLogFormat access_log_format = AccessLogFormat::kJson;
+};
+
+struct CertificateReload {
+  int changed = 0;                  // certificates new connections get from here on
+  std::vector<std::string> errors;  // each told once; the last good certificates stay
 };
 
 class DataPlane {
@@ -54,6 +62,14 @@ class DataPlane {
   void Drain(Millis bound, absl::AnyInvocable<void()> done);
 
   DataPlaneStats Stats() const;  // thread-safe
+
+  // Reads the certificates of listeners again whose files have changed; connections there are stay.
+  CertificateReload ReloadCertificates();
+  std::vector<CertificateStats> Certificates() const;
+  // Opens the access log's file anew, after it was moved away.
+  void ReopenAccessLog();
+  // New session tickets get a new key. Call it at least once a day.
+  void RotateTicketKeys();
 
  private:
   class Workers;

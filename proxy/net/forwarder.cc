@@ -41,10 +41,18 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   tried_.clear();
   counters_ = nullptr;
   served_by_ = nullptr;
+  failed_instance_.clear();
+  connect_time_.reset();
+  first_byte_time_.reset();
+  request_body_bytes_ = response_body_bytes_ = 0;
+  head_.clear();
 
   request_body_.Start(head.body, head.content_length);
   const size_t used = request_body_.Consume(rest);
   replay_.assign(rest.substr(0, used));
+  request_body_bytes_ = used;
+  AppendRequestHead(head, session.client_address(), session.stream().secure() ? "https" : "http",
+                    head_);
   if (request_body_.failed()) {
     worker_.stats().bad_requests.Add();
     Fail(400, "a malformed chunked body");
@@ -57,10 +65,12 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
     Fail(404, absl::StrCat("no route for host ", View(head.host)));
     return used;
   }
+  if (route->redirect.has_value()) {
+    Redirect(*route->redirect, head);
+    return used;
+  }
   cluster_name_ = route->cluster;
   response_timeout_ = route->timeout;
-  head_.clear();
-  AppendRequestHead(head, session.client_address(), "http", head_);
   return used;
 }
 
@@ -106,6 +116,7 @@ void Exchange::End() {
           .Record(worker_.poller().now() - started_);
     }
   }
+  if (worker_.access_log() != nullptr) LogAccess();
   cluster_.reset();
   counters_ = nullptr;
   served_by_ = nullptr;
@@ -180,6 +191,7 @@ void Exchange::OnRequestBytes(std::string_view bytes, bool from_backlog) {
     return;
   }
   const std::string_view body = bytes.substr(0, used);
+  request_body_bytes_ += used;
   if (replayable_ && replay_.size() + used <= kMaxReplayBytes) {
     replay_.append(body);
   } else {
@@ -222,7 +234,8 @@ void Exchange::OnResponseBytes(std::string_view bytes) {
   last_progress_ = worker_.poller().now();
   if (!response_bytes_seen_) {
     response_bytes_seen_ = true;
-    host_->stats->timing.first_byte.Record(last_progress_ - attempt_started_);
+    first_byte_time_ = last_progress_ - attempt_started_;
+    host_->stats->timing.first_byte.Record(*first_byte_time_);
     worker_.poller().timers().Cancel(*upstream_);
     std::string().swap(replay_);
     replayable_ = false;
@@ -318,6 +331,7 @@ void Exchange::SendBody(std::string_view bytes, std::string_view head) {
     return;
   }
   std::string_view body = dechunk_ ? std::string_view(payload) : bytes.substr(0, used);
+  response_body_bytes_ += body.size();
   if (!head.empty() && body.size() <= kCopyBytes) {
     std::string& scratch = worker_.scratch();  // which holds `head`
     scratch.append(body);
@@ -342,7 +356,8 @@ void Exchange::OnResponseEnd(bool clean) {
   } else if (!head_sent_) {
     AttemptFailed(AttemptFailure::kResponseStarted, 502);
   } else if (response_body_.kind() != BodyKind::kUntilClose) {
-    Finish(Outcome::kClose);  // cut short, and the client sees that it is
+    // Cut short, and the client sees that it is: without chunks, by the reset alone.
+    Finish(dechunk_ ? Outcome::kReset : Outcome::kClose);
   } else if (clean) {
     FinishResponse(false);
   } else {
@@ -470,6 +485,30 @@ void Exchange::Fail(int status, std::string_view text) {
   std::string& scratch = worker_.scratch();
   scratch.clear();
   AppendOwnResponse({status, text, closes_client(), method_ == Method::kHead}, scratch);
+  Finish(session_->stream().Send(scratch) ? Outcome::kDone : Outcome::kClose);
+}
+
+void Exchange::Redirect(const HttpsRedirect& redirect, const RequestHead& head) {
+  std::string_view host = head.host;
+  // Not the colons within an IPv6 address.
+  if (const size_t colon = host.rfind(':');
+      colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    host = host.substr(0, colon);
+  }
+  if (host.empty()) {
+    Fail(400, "a request without Host cannot be sent to HTTPS");
+    return;
+  }
+  std::string location = absl::StrCat("https://", View(host));
+  if (redirect.port != 0 && redirect.port != 443) absl::StrAppend(&location, ":", redirect.port);
+  absl::StrAppend(&location, head.target.starts_with('/') ? View(head.target) : "/");
+  close_client_ = close_client_ || worker_.draining();
+  status_ = redirect.status;
+  std::string& scratch = worker_.scratch();
+  scratch.clear();
+  AppendOwnResponse(
+      {status_, "this site speaks HTTPS", closes_client(), method_ == Method::kHead, location},
+      scratch);
   Finish(session_->stream().Send(scratch) ? Outcome::kDone : Outcome::kClose);
 }
 

@@ -71,7 +71,9 @@ class Exchange {
   void PumpTunnel();
   void AttemptFailed(AttemptFailure failure, int status);
   void OnSilenceTooLong();
+  void LogAccess();
   void Fail(int status, std::string_view text);
+  void Redirect(const HttpsRedirect& redirect, const RequestHead& head);
   void Finish(Outcome outcome);
   void ReleaseUpstream(bool reusable);
   void LeaveEndpoint();
@@ -105,7 +107,12 @@ class Exchange {
   UpstreamConnection* upstream_ = nullptr;
   std::vector<const EndpointCounters*> tried_;
   int attempts_ = 0;
-  Instant attempt_started_{};  // connecting, then sending
+  Instant attempt_started_{};    // connecting, then sending
+  std::string failed_instance_;  // the last one, for the access log
+  std::optional<std::chrono::nanoseconds> connect_time_;
+  std::optional<std::chrono::nanoseconds> first_byte_time_;
+  uint64_t request_body_bytes_ = 0;
+  uint64_t response_body_bytes_ = 0;
   bool holds_budget_ = false;
   bool fresh_only_ = false;
   int failure_status_ = 502;      // what the last attempt would have been answered with

@@ -25,6 +25,7 @@ H1Session::H1Session(Worker& worker, UniqueFd fd, const ListenerState& listener,
   if (inet_ntop(peer.get()->sa_family, ip, client_address_, sizeof(client_address_)) == nullptr) {
     client_address_[0] = '\0';
   }
+  if (listener.tls != nullptr) stream_.StartTls(listener.tls, worker.tls());
 }
 
 void H1Session::Start() {
@@ -204,6 +205,7 @@ bool H1Session::RunExchange() {
       }
       break;
     case Exchange::Outcome::kClose:
+      stream_.WithholdEnd();
       FinishRequest();
       phase_ = Phase::kFlush;
       break;
@@ -222,12 +224,23 @@ void H1Session::FinishRequest() {
 
 void H1Session::Refuse(int status, std::string_view reason) {
   worker_.stats().bad_requests.Add();
+  if (worker_.access_log() != nullptr) LogRefusal(status);
   std::string& scratch = worker_.scratch();
   scratch.clear();
   AppendOwnResponse({status, reason, true, false}, scratch);
   stream_.Send(scratch);  // if this fails, flushing will
   FinishRequest();
   phase_ = Phase::kFlush;
+}
+
+// Of a head that cannot be read nothing is said but that it came.
+void H1Session::LogRefusal(int status) {
+  AccessEntry entry;
+  entry.ended = worker_.poller().now();
+  entry.record.client = client_address_;
+  entry.record.secure = stream_.secure();
+  entry.record.status = status;
+  worker_.access_log()->Put(worker_.index(), entry);
 }
 
 void H1Session::Drain() {

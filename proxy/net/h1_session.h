@@ -15,12 +15,14 @@
 namespace pando::proxy {
 
 class RouteIndex;
+class TlsContext;
 class Worker;
 
 // A listening address as one worker knows it; lives as long as the worker.
 struct ListenerState {
   std::string route_table;
-  const RouteIndex* routes = nullptr;  // of the worker's current table; null: none
+  const RouteIndex* routes = nullptr;     // of the worker's current table; null: none
+  std::shared_ptr<const TlsContext> tls;  // for new connections; null: plain HTTP
 };
 
 class H1Session final : public EventSource, public Timer {
@@ -62,6 +64,7 @@ class H1Session final : public EventSource, public Timer {
   bool TakeHead(std::string_view bytes, bool in_backlog);
   bool RunExchange();
   void Refuse(int status, std::string_view reason);
+  void LogRefusal(int status);
   void FinishRequest();
   void Linger();
   void Discard();

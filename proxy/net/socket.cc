@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/net/tls_channel.h"
 
 namespace pando::proxy {
 
@@ -42,7 +43,15 @@ void Stream::NoteEvents(uint32_t epoll_events) {
   if ((epoll_events & EPOLLERR) != 0) failed_ = true;
 }
 
+Stream::Stream(UniqueFd fd) : fd_(std::move(fd)) {}
+
+Stream::~Stream() = default;
+
 Stream::Result Stream::Receive(std::span<char> buffer, std::string_view& bytes) {
+  return tls_ == nullptr ? ReceiveRaw(buffer, bytes) : ReceiveTls(buffer, bytes);
+}
+
+Stream::Result Stream::ReceiveRaw(std::span<char> buffer, std::string_view& bytes) {
   if (!readable_) return Result::kWait;
   while (true) {
     const ssize_t n = recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -69,6 +78,12 @@ bool Stream::HasUnexpectedInput() {
 }
 
 bool Stream::Send(std::string_view first, std::string_view second) {
+  if (tls_ == nullptr) return SendRaw(first, second);
+  const bool written = tls_->Write(first, second);
+  return SendTlsOutput() && written;
+}
+
+bool Stream::SendRaw(std::string_view first, std::string_view second) {
   while (writable_ && unsent_.empty() && !(first.empty() && second.empty())) {
     ssize_t n = 0;
     if (second.empty()) {
@@ -115,12 +130,55 @@ bool Stream::Flush() {
   return true;
 }
 
-void Stream::ShutdownWrite() { shutdown(fd_.get(), SHUT_WR); }
+void Stream::ShutdownWrite() {
+  if (tls_ != nullptr && tls_->WriteEnd()) SendTlsOutput();
+  shutdown(fd_.get(), SHUT_WR);
+}
+
+void Stream::Close() {
+  // Behind bytes that were never sent, "no more comes" would be a lie.
+  if (tls_ != nullptr && open() && unsent_.empty() && tls_->WriteEnd()) SendTlsOutput();
+  fd_.reset();
+}
 
 void Stream::CloseWithReset() {
   const linger now{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
   fd_.reset();
+}
+
+// ---- TLS
+
+void Stream::StartTls(std::shared_ptr<const TlsContext> context, TlsWorker& worker) {
+  tls_ = std::make_unique<TlsChannel>(std::move(context), worker);
+}
+
+void Stream::WithholdEnd() {
+  if (tls_ != nullptr) tls_->WithholdEnd();
+}
+
+Stream::Result Stream::ReceiveTls(std::span<char> buffer, std::string_view& bytes) {
+  bool fed = tls_->has_more();
+  while (true) {
+    if (fed) {
+      const TlsChannel::Result result = tls_->Read(buffer, bytes);
+      if (!SendTlsOutput() || result == TlsChannel::Result::kError) return Result::kError;
+      if (result == TlsChannel::Result::kBytes) return Result::kBytes;
+      if (result == TlsChannel::Result::kEnd) return Result::kEnd;
+    }
+    std::string_view received;
+    const Result result = ReceiveRaw(tls_->receive_buffer(), received);
+    if (result != Result::kBytes) return result;
+    tls_->Feed(received);
+    fed = true;
+  }
+}
+
+bool Stream::SendTlsOutput() {
+  std::string& output = tls_->output();
+  const bool sent = output.empty() || SendRaw(output, {});
+  output.clear();
+  return sent;
 }
 
 }  // namespace pando::proxy

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,10 +44,22 @@ struct SocketAddress {
 // `address` is a numeric IPv4 or IPv6 address.
 absl::StatusOr<SocketAddress> MakeSocketAddress(const std::string& address, uint16_t port);
 
-// A connected socket, what is known of its readiness, and what waits to be sent.
+class TlsChannel;
+class TlsContext;
+struct TlsWorker;
+
+// A connected socket, what is known of its readiness, and what waits to be sent. With TLS, bytes
+// given and taken are plain, and the end of the stream is what the peer says it is.
 class Stream {
  public:
-  explicit Stream(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit Stream(UniqueFd fd);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Before anything is sent or received. `worker` outlives the stream.
+  void StartTls(std::shared_ptr<const TlsContext> context, TlsWorker& worker);
+  bool secure() const { return tls_ != nullptr; }
 
   int fd() const { return fd_.get(); }
   bool open() const { return fd_.valid(); }
@@ -69,11 +82,18 @@ class Stream {
   uint64_t sent_bytes() const { return sent_bytes_; }
   uint64_t received_bytes() const { return received_bytes_; }
 
+  // The end to come is none of a message: with TLS it is not announced, so that the peer can tell.
+  void WithholdEnd();
   void ShutdownWrite();
-  void Close() { fd_.reset(); }
+  void Close();
   void CloseWithReset();  // so that the peer cannot mistake the end for a clean one
 
  private:
+  Result ReceiveRaw(std::span<char> buffer, std::string_view& bytes);
+  Result ReceiveTls(std::span<char> buffer, std::string_view& bytes);
+  bool SendRaw(std::string_view first, std::string_view second);
+  bool SendTlsOutput();
+
   UniqueFd fd_;
   bool readable_ = true;  // until a read says otherwise
   bool writable_ = true;
@@ -82,6 +102,7 @@ class Stream {
   uint64_t sent_bytes_ = 0;
   uint64_t received_bytes_ = 0;
   ByteQueue unsent_;
+  std::unique_ptr<TlsChannel> tls_;
 };
 
 }  // namespace pando::proxy

@@ -88,7 +88,7 @@ std::shared_ptr<InstanceCounters> WorkerStats::ForInstance(const std::string& cl
   std::unique_ptr<OfCluster>& of_cluster = clusters_[cluster];
   if (of_cluster == nullptr) of_cluster = std::make_unique<OfCluster>();
   std::shared_ptr<InstanceCounters>& counters = of_cluster->instances[instance];
-  if (counters == nullptr) counters = std::make_shared<InstanceCounters>();
+  if (counters == nullptr) counters = std::make_shared<InstanceCounters>(instance);
   return counters;
 }
 
@@ -109,6 +109,9 @@ void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlane
   sum.connections_active += active_connections.value();
   sum.bad_requests_total += bad_requests.value();
   sum.unrouted_total += unrouted.value();
+  sum.tls_handshakes_total += tls.handshakes.value();
+  sum.tls_resumed_total += tls.resumed.value();
+  sum.tls_failures_total += tls.failures.value();
   std::lock_guard lock(mutex_);
   for (const auto& [name, from] : clusters_) {
     ClusterStats& to = clusters[name];

@@ -28,6 +28,7 @@ class WorkerStats {
   Counter active_connections;
   Counter bad_requests;
   Counter unrouted;
+  TlsCounters tls;
 
  private:
   struct OfCluster {

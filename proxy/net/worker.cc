@@ -25,8 +25,10 @@ CompiledTable::CompiledTable(std::shared_ptr<const ProxyTable> from) : table(std
   for (const auto& [name, route_table] : table->routes) routes.emplace(name, route_table);
 }
 
-Worker::Worker(const DataPlaneConfig& config, uint64_t seed, const std::function<void()>& drained)
+Worker::Worker(const DataPlaneConfig& config, size_t index, uint64_t seed,
+               const std::function<void()>& drained)
     : config_(config),
+      index_(index),
       drained_(drained),
       random_(seed),
       pool_(poller_, config.upstream_idle_timeout, config.max_idle_upstream_per_endpoint) {}
@@ -77,7 +79,9 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     std::unique_ptr<ListenerState>& state = listener_states_[address];
     if (state == nullptr) state = std::make_unique<ListenerState>();
     state->route_table = listener.route_table;
+    state->tls.reset();
   }
+  SetCertificates(table_->tls);
   // Also those no table names any more: their clients are served until they leave.
   for (auto& [address, state] : listener_states_) {
     const auto routes = table_->routes.find(state->route_table);
@@ -91,6 +95,13 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     it->second->Stop();
     poller_.Retire(std::move(it->second));
     it = accepting_.erase(it);
+  }
+}
+
+void Worker::SetCertificates(const TlsContexts& contexts) {
+  for (const auto& [address, context] : contexts) {
+    const auto state = listener_states_.find(address);
+    if (state != listener_states_.end()) state->second->tls = context;
   }
 }
 

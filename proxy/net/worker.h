@@ -17,21 +17,26 @@
 #include "proxy/core/retry.h"
 #include "proxy/core/route.h"
 #include "proxy/core/upstream_table.h"
+#include "proxy/net/access_log.h"
 #include "proxy/net/data_plane.h"
 #include "proxy/net/forwarder.h"
 #include "proxy/net/h1_session.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/poller.h"
 #include "proxy/net/stats.h"
+#include "proxy/net/tls_channel.h"
 #include "proxy/net/upstream_pool.h"
 
 namespace pando::proxy {
 
 // A table with what all workers derive from it.
+using TlsContexts = std::map<ListenAddress, std::shared_ptr<const TlsContext>>;
+
 struct CompiledTable {
   explicit CompiledTable(std::shared_ptr<const ProxyTable> from);
   std::shared_ptr<const ProxyTable> table;
   std::map<std::string, RouteIndex> routes;
+  TlsContexts tls;
 };
 
 // A cluster as one worker balances over it.
@@ -48,15 +53,20 @@ struct WorkerCluster {
 
 class Worker {
  public:
-  Worker(const DataPlaneConfig& config, uint64_t seed, const std::function<void()>& drained);
+  // `index` tells it from the data plane's other workers.
+  Worker(const DataPlaneConfig& config, size_t index, uint64_t seed,
+         const std::function<void()>& drained);
   ~Worker();
 
+  void SetAccessLog(AccessLog* log) { access_log_ = log; }  // before Start; outlives it
   absl::Status Start();
   void Stop();  // joins the thread
 
   // The rest is called on the worker's thread, by tasks given to Post.
   void Post(Poller::Task task) { poller_.Post(std::move(task)); }
   void ApplyTable(std::shared_ptr<const CompiledTable> table);
+  // For connections accepted from here on.
+  void SetCertificates(const TlsContexts& contexts);
   void StartListening(const Listener& listener, UniqueFd fd);
   // Accepts no more; `idle` is called when no request is left, now or later.
   void Drain(std::function<void()> idle);
@@ -71,6 +81,9 @@ class Worker {
   Poller& poller() { return poller_; }
   UpstreamPool& pool() { return pool_; }
   WorkerStats& stats() { return stats_; }
+  TlsWorker& tls() { return tls_; }
+  AccessLog* access_log() { return access_log_; }  // null: requests are not logged
+  size_t index() const { return index_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   bool draining() const { return draining_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
@@ -96,10 +109,13 @@ class Worker {
   void NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint);
 
   const DataPlaneConfig config_;
+  const size_t index_;
   const std::function<void()>& drained_;
   FastRandom random_;
   Poller poller_;
+  AccessLog* access_log_ = nullptr;
   WorkerStats stats_;
+  TlsWorker tls_{stats_.tls};
   UpstreamPool pool_;
   RetryBudget retry_budget_;
   std::shared_ptr<const CompiledTable> table_;

@@ -72,6 +72,9 @@ class Cluster:
     def __getitem__(self, name):
         return self._daemons[name]
 
+    def take_port(self):
+        return self._ports.take()
+
     def start_controller(self, *extra):
         self._start('controller', 'pando-controller', [
             '--data-dir', self.dir / 'controller', '--listen', self.controller_address,

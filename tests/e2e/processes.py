@@ -40,6 +40,10 @@ class Daemon:
         self._popen.kill()
         self._popen.wait()
 
+    def signal(self, name):
+        """Sends "SIGHUP", for example."""
+        self._popen.send_signal(getattr(signal, name))
+
     def stop(self, seconds=20):
         """SIGTERM; the exit code. Killed, and an AssertionError, when it takes longer."""
         if self.running():

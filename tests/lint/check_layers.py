@@ -62,6 +62,7 @@ TIME_ALLOWED = {
     "ctl/": "a person waits in real time; what decides is in ctl/wait, which is given the time",
     "agent/shim/": "outlives every loop; stamps the exit it records",
     "proxy/net/poller.cc": "the clock of a worker's loop, read once a round",
+    "proxy/net/access_log.cc": "puts a date to what workers timed, once per batch of lines",
     "controller/service/controller_app.cc": "gRPC takes the deadline of a shutdown as a point in time",
 }
 RANDOM_ALLOWED = {
