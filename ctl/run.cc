@@ -42,6 +42,9 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   AddEventsCommand(line);
   AddNodeCommands(line);
   AddBenchCommand(line);
+  AddDrainCommand(line);
+  AddRebalanceCommand(line);
+  AddWhyCommand(line);
   AddSpecCommand(line);
   AddVersionCommand(line);
   AddCompletionCommands(line);

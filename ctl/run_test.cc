@@ -442,6 +442,44 @@ TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {
                                           "Cordon node: \"node-2\"", "Unfreeze"));
 }
 
+TEST_F(RunTest, ADrainWaitsUntilTheNodeIsEmpty) {
+  admin_.ShowViews(
+      {Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true instances: 1 } "
+                              "instances { name: 'web.1' node: 'node-2' state: 'in-rotation' }"),
+       Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true }")});
+  const Output drained = Run({"drain", "node-2", "--deadline", "10m"});
+  EXPECT_EQ(drained.code, 0);
+  EXPECT_THAT(drained.out, HasSubstr("node-2 drained"));
+  EXPECT_EQ(admin_.calls().front(), "Drain node: \"node-2\" deadline_ms: 600000");
+  EXPECT_EQ(Run({"drain", "node-2", "--detach"}).out,
+            "node-2 drain accepted, 2 instances to move\n");
+  const Output bad = Run({"drain", "node-2", "--deadline", "soon"});
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("--deadline: "));
+  EXPECT_EQ(Run({"drain"}).code, 2);
+}
+
+TEST_F(RunTest, ARebalanceIsPlannedOrWaitedFor) {
+  const std::string table =
+      "INSTANCE  FROM    TO      WHY\nweb.3     node-1  node-2  better spread\n";
+  EXPECT_EQ(Run({"rebalance", "--plan"}).out, table + "1 to move, 4 at a time\n");
+  admin_.ShowViews({Parse<v1::ClusterView>("moves_left: 1"), v1::ClusterView()});
+  const Output done = Run({"rebalance", "web"});
+  EXPECT_EQ(done.code, 0);
+  EXPECT_THAT(done.out, HasSubstr(table + "rebalanced"));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance app: \"web\"",
+                                          HasSubstr("WatchCluster")));
+}
+
+TEST_F(RunTest, WhyPrintsReasonsAndTheLogThatTellsMore) {
+  admin_.SayLogs({Parse<v1::LogEntry>("instance: 'web.3' text: 'no such module'")});
+  EXPECT_EQ(Run({"why", "web.9"}).out,
+            "web.9 is pending: no node has joined\n  web.3 | no such module\n");
+  EXPECT_THAT(admin_.calls(),
+              ElementsAre("Why target: \"web.9\"", "Logs target: \"web.3\" tail: 10"));
+  EXPECT_THAT(Run({"why", "web.9", "-o", "json"}).out, HasSubstr("\"lines\": ["));
+}
+
 TEST_F(RunTest, SpecAndVersion) {
   EXPECT_EQ(Run({"spec", "web"}).out, "name: web\ncommand: [node, server.js]\n");
   const Output version = Run({"version"});

@@ -80,11 +80,15 @@ std::string AppsText(const v1::ClusterView& view, ViewStyle style) {
 std::string ClusterLine(const v1::ClusterView& view, ViewStyle style) {
   std::string out;
   if (view.frozen()) {
-    absl::StrAppend(&out,
-                    Paint("FROZEN: too many nodes fell silent at once. Traffic stays where it is "
-                          "and nothing is replaced until they return.",
-                          Color::kRed, style.color),
-                    "\n        See `ctl nodes`; if they are really gone: `ctl unfreeze`\n");
+    absl::StrAppend(
+        &out,
+        Paint(absl::StrCat("FROZEN: ",
+                           view.frozen_reason().empty() ? "too many nodes fell silent at once"
+                                                        : view.frozen_reason(),
+                           ". Tables stay as they are and nothing is replaced until "
+                           "they return, or proxies confirm that they are gone."),
+              Color::kRed, style.color),
+        "\n        See `ctl nodes`; if they are really gone: `ctl unfreeze`\n");
   }
   if (view.recovering()) {
     absl::StrAppend(&out,
@@ -110,7 +114,8 @@ std::string ClusterLine(const v1::ClusterView& view, ViewStyle style) {
 
 Color InstanceColor(const std::string& state) {
   if (state == "in-rotation") return Color::kGreen;
-  if (state == "failed" || state == "lost" || state == "unhealthy" || state == "backoff") {
+  if (state == "failed" || state == "lost" || state == "unhealthy" || state == "backoff" ||
+      state == "crash-loop") {
     return Color::kRed;
   }
   if (state == "draining" || state == "stopping") return Color::kDim;
@@ -165,7 +170,9 @@ std::string NodesText(const v1::ClusterView& view, ViewStyle style) {
     const bool ready = node.state() == "ready";
     std::vector<Cell> row = {
         {node.name(), Color::kBold},
-        {absl::StrCat(node.state(), node.cordoned() ? ",cordoned" : ""),
+        {absl::StrCat(node.state(), node.draining()   ? ",draining"
+                                    : node.cordoned() ? ",cordoned"
+                                                      : ""),
          ready && !node.cordoned() ? Color::kGreen
                                    : (node.state() == "lost" ? Color::kRed : Color::kYellow)},
         node.address(),

@@ -1,11 +1,13 @@
 // How one app converges: publish what can be served, decide, advance drains, until nothing changes.
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/moves.h"
 #include "controller/core/upstream_table.h"
 
 namespace pando::controller {
@@ -13,21 +15,44 @@ namespace {
 
 constexpr size_t kRevisionsKept = 10;
 
-bool SameAddress(const Endpoint& a, const Endpoint& b) {
-  return a.address == b.address && a.port == b.port;
+bool IsShownPickable(const AssignmentEntry& item) {
+  return item.shown && *item.shown != Health::kDraining;
 }
 
-// Notes what the table of `generation` says of an assignment (nullptr: nothing).
-void NoteShown(AssignmentEntry& item, const Endpoint* now_shown, uint64_t generation) {
-  const bool was_pickable = item.shown && IsPickable(*item.shown);
-  const bool is_pickable = now_shown != nullptr && IsPickable(*now_shown);
-  if (was_pickable && !is_pickable) item.unpickable_since = generation;
-  if (is_pickable && now_shown->health == Health::kHealthy) {
-    const bool as_before = item.shown && item.shown->health == Health::kHealthy &&
-                           SameAddress(*item.shown, *now_shown);
+// Notes what the table of `generation` says of an assignment, before and now (nullptr: nothing).
+void NoteShown(AssignmentEntry& item, const Endpoint* before, const Endpoint* now,
+               uint64_t generation) {
+  const bool is_pickable = now != nullptr && IsPickable(*now);
+  if (IsShownPickable(item) && !is_pickable) item.unpickable_since = generation;
+  if (is_pickable && now->health == Health::kHealthy) {
+    const bool as_before = before != nullptr && before->health == Health::kHealthy &&
+                           before->address == now->address && before->port == now->port;
     if (!as_before) item.healthy_since = generation;
   }
-  item.shown = now_shown == nullptr ? std::nullopt : std::make_optional(*now_shown);
+  item.shown = now == nullptr ? std::nullopt : std::make_optional(now->health);
+  item.shown_port = now == nullptr ? uint16_t{0} : now->port;
+}
+
+// Visits each assignment whose endpoint differs between two tables, both sorted.
+template <class Visit>
+void ForEachDifference(const std::vector<Endpoint>& before, const std::vector<Endpoint>& now,
+                       const Visit& visit) {
+  const auto key = [](const Endpoint& e) { return std::tie(e.instance, e.assignment); };
+  auto old = before.begin();
+  auto fresh = now.begin();
+  while (old != before.end() || fresh != now.end()) {
+    if (fresh == now.end() || (old != before.end() && key(*old) < key(*fresh))) {
+      visit(&*old, nullptr);
+      ++old;
+    } else if (old == before.end() || key(*fresh) < key(*old)) {
+      visit(nullptr, &*fresh);
+      ++fresh;
+    } else {
+      if (*old != *fresh) visit(&*old, &*fresh);
+      ++old;
+      ++fresh;
+    }
+  }
 }
 
 }  // namespace
@@ -36,8 +61,8 @@ void Cluster::Core::Converge(AppEntry& entry, Instant now) {
   changed_.insert(entry.app.id);
   if (IsHeld(entry)) return;
   for (bool again = true; again;) {
-    again = Publish(entry);
-    again |= CarryOut(entry, now);
+    Publish(entry);
+    again = CarryOut(entry, now);
     again |= AdvanceDrains(entry, now);
   }
   Tell(entry);
@@ -56,48 +81,85 @@ bool Cluster::Core::IsHeld(const AppEntry& entry) const {
   });
 }
 
-bool Cluster::Core::HidesUnheard(const AppEntry& entry,
-                                 const std::vector<Endpoint>& endpoints) const {
-  if (entry.published || std::any_of(endpoints.begin(), endpoints.end(), IsPickable)) return false;
+bool Cluster::Core::HidesUnheard(const AppEntry& entry) const {
   return std::any_of(entry.assignments.begin(), entry.assignments.end(), [&](const auto& pair) {
     const Assignment& a = pair.second.assignment;
     return a.wish == Wish::kRun && a.was_ready && !NodeOf(pair.second).heard;
   });
 }
 
-bool Cluster::Core::Publish(AppEntry& entry) {
-  std::vector<EndpointCandidate> candidates;
-  candidates.reserve(entry.assignments.size());
+void Cluster::Core::Publish(AppEntry& entry) {
+  std::vector<EndpointState> states;
+  states.reserve(entry.assignments.size());
   for (const auto& [id, item] : entry.assignments) {
-    if (!item.report) continue;
-    const Assignment& a = item.assignment;
-    const NodeEntry& node = NodeOf(item);
-    candidates.push_back({.endpoint = {.assignment = id,
-                                       .instance = InstanceName(a.app, a.slot),
-                                       .node = a.node,
-                                       .revision = a.revision,
-                                       .address = node.hello.address,
-                                       .port = item.report->port},
-                          .wish = a.wish,
-                          .phase = item.report->phase,
-                          .was_ready = a.was_ready,
-                          .node_suspect = ShownSuspect(node)});
+    EndpointState& state = states.emplace_back();
+    if (!item.report) continue;  // without a port it is not shown
+    state = {.port = item.report->port,
+             .wish = item.assignment.wish,
+             .phase = item.report->phase,
+             .was_ready = item.assignment.was_ready,
+             .node_suspect = ShownSuspect(NodeOf(item))};
   }
-  std::vector<Endpoint> endpoints = BuildEndpoints(std::move(candidates));
-  if (entry.published && endpoints == entry.table.endpoints) return false;
-  if (HidesUnheard(entry, endpoints)) return false;
+  const std::vector<std::optional<Health>> healths = HealthsOf(states);
+  if (entry.published && !entry.readdressed && IsAsShown(entry, states, healths)) return;
+  const bool any_pickable = std::any_of(healths.begin(), healths.end(), [](const auto& health) {
+    return health && *health != Health::kDraining;
+  });
+  if (!entry.published && !any_pickable && HidesUnheard(entry)) return;
 
+  std::vector<Endpoint> endpoints = BuildEndpoints(entry, states, healths);
+  entry.readdressed = false;
+  if (entry.published && endpoints == entry.table.endpoints) return;
   entry.published = true;
   entry.table.generation = ++last_generation_;
-  entry.table.endpoints = std::move(endpoints);
   new_tables_.insert(entry.app.id);
-  std::map<AssignmentId, const Endpoint*> shown;
-  for (const Endpoint& endpoint : entry.table.endpoints) shown[endpoint.assignment] = &endpoint;
-  for (auto& [id, item] : entry.assignments) {
-    const auto found = shown.find(id);
-    NoteShown(item, found == shown.end() ? nullptr : found->second, entry.table.generation);
+  ForEachDifference(
+      entry.table.endpoints, endpoints, [&](const Endpoint* before, const Endpoint* now) {
+        const auto item =
+            entry.assignments.find(before != nullptr ? before->assignment : now->assignment);
+        if (item == entry.assignments.end()) return;  // gone altogether
+        NoteShown(item->second, before, now, entry.table.generation);
+      });
+  entry.table.endpoints = std::move(endpoints);
+}
+
+// The table need not be built anew to see that it would be the same.
+bool Cluster::Core::IsAsShown(const AppEntry& entry, const std::vector<EndpointState>& states,
+                              const std::vector<std::optional<Health>>& healths) {
+  size_t shown = 0;
+  size_t i = 0;
+  for (const auto& [id, item] : entry.assignments) {
+    if (item.shown != healths[i]) return false;
+    if (item.shown) {
+      ++shown;
+      if (item.shown_port != states[i].port) return false;
+    }
+    ++i;
   }
-  return true;
+  return shown == entry.table.endpoints.size();  // what was removed is still in the table
+}
+
+std::vector<Endpoint> Cluster::Core::BuildEndpoints(
+    const AppEntry& entry, const std::vector<EndpointState>& states,
+    const std::vector<std::optional<Health>>& healths) const {
+  std::vector<Endpoint> endpoints;
+  endpoints.reserve(states.size());
+  size_t i = 0;
+  for (const auto& [id, item] : entry.assignments) {
+    if (healths[i]) {
+      const Assignment& a = item.assignment;
+      endpoints.push_back({.assignment = id,
+                           .instance = InstanceName(a.app, a.slot),
+                           .node = a.node,
+                           .revision = a.revision,
+                           .address = NodeOf(item).hello.address,
+                           .port = states[i].port,
+                           .health = *healths[i]});
+    }
+    ++i;
+  }
+  SortEndpoints(endpoints);
+  return endpoints;
 }
 
 bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
@@ -111,13 +173,16 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
                      .wish = item.assignment.wish,
                      .serving = IsServing(item),
                      .available = IsAvailable(item, acked),
-                     .lost = NodeOf(item).state == NodeState::kLost});
+                     .lost = NodeOf(item).state == NodeState::kLost,
+                     .leaving = IsLeaving(item),
+                     .evicted = IsEvicted(item)});
   }
   const uint32_t replicas = WantedReplicas(entry.app);
-  const Changes changes = Reconcile({.replicas = replicas,
-                                     .revision = entry.app.revision,
-                                     .surge = SurgeLimit(replicas, policy_.surge_percent)},
-                                    views);
+  const Desired desired{.replicas = replicas,
+                        .revision = entry.app.revision,
+                        .surge = SurgeLimit(replicas, policy_.surge_percent)};
+  const Moves moves(std::move(views));
+  const Changes changes = moves.Plan(Reconcile(desired, moves.merged()), desired.surge);
 
   for (const AssignmentId& id : changes.discard) {
     AddInstanceEvent("instance-gone", entry.assignments.at(id), "its node is lost");
@@ -126,82 +191,10 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
   for (const AssignmentId& id : changes.retire) {
     AssignmentEntry& item = entry.assignments.at(id);
     SetWish(item, Wish::kDrain);
-    item.drain_deadline = now + ConfigOf(entry, item.assignment.revision).drain_timeout;
-    deadlines_.Set({DeadlineKey::kDrain, id.value}, *item.drain_deadline);
+    ArmDrain(entry, item, now);
   }
-  bool placed = false;
-  entry.pending_reason.clear();
-  if (!changes.place.empty()) {
-    std::vector<PlacementNode> nodes = PlacementNodes(entry);
-    for (const Placing& placing : changes.place) {
-      // What does not fit now does not fit for the next slot either.
-      if (!Place(entry, placing, nodes)) break;
-      placed = true;
-    }
-  }
-  if (entry.pending_reason.empty()) {
-    pending_.erase(entry.app.id);
-  } else {
-    pending_.insert(entry.app.id);
-  }
+  const bool placed = PlaceAll(entry, changes.place);
   return placed || !changes.discard.empty() || !changes.retire.empty();
-}
-
-std::vector<PlacementNode> Cluster::Core::PlacementNodes(const AppEntry& entry) const {
-  std::map<NodeId, uint32_t> same_app;
-  for (const auto& [id, item] : entry.assignments) {
-    const Assignment& a = item.assignment;
-    if (a.wish == Wish::kRun && a.revision == entry.app.revision) ++same_app[a.node];
-  }
-  const auto closed = [](const NodeEntry& node) -> std::string {
-    if (node.state == NodeState::kLost) return "is lost";
-    if (!node.heard) return "has not reported yet";
-    if (node.state != NodeState::kReady) return "is silent";
-    if (!node.connected) return "is not connected";
-    if (node.record.cordoned) return "is cordoned";
-    return "";
-  };
-  std::vector<PlacementNode> nodes;
-  nodes.reserve(nodes_.size());
-  for (const auto& [id, node] : nodes_) {
-    const auto count = same_app.find(id);
-    nodes.push_back({.id = id,
-                     .closed = closed(node),
-                     .labels = &node.hello.labels,
-                     .cpu_millis = node.hello.cpu_millis,
-                     .memory_bytes = node.hello.memory_bytes,
-                     .max_instances = node.hello.max_instances,
-                     .used = node.used,
-                     .same_app = count == same_app.end() ? 0 : count->second});
-  }
-  return nodes;
-}
-
-bool Cluster::Core::Place(AppEntry& entry, const Placing& placing,
-                          std::vector<PlacementNode>& nodes) {
-  const RevisionConfig& config = ConfigOf(entry, entry.app.revision);
-  const auto chosen = ChooseNode(config, nodes);
-  if (!chosen) {
-    entry.pending_reason = WhyNothingFits(config, nodes);
-    return false;
-  }
-  for (const AssignmentId& id : placing.replaces) {
-    AddInstanceEvent("instance-gone", entry.assignments.at(id), "its node is lost");
-    RemoveAssignment(entry, id);
-  }
-  const NodeId node = nodes[*chosen].id;
-  const AssignmentId id = NewAssignmentId(entry.app.id, placing.slot);
-  const AssignmentEntry& item = AddAssignment(entry, {.id = id,
-                                                      .app = entry.app.id,
-                                                      .slot = placing.slot,
-                                                      .revision = entry.app.revision,
-                                                      .node = node});
-  nodes[*chosen].used = nodes_.at(node).used;
-  nodes[*chosen].same_app += 1;
-  touched_assignments_.insert(id);
-  new_orders_.insert(node);
-  AddInstanceEvent("placed", item, absl::StrCat("revision ", entry.app.revision));
-  return true;
 }
 
 bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
@@ -212,14 +205,19 @@ bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
   bool advanced = false;
   for (const AssignmentId& id : draining) {
     AssignmentEntry& item = entry.assignments.at(id);
-    const DrainVerdict verdict =
-        JudgeDrain(ToDrainInput(entry, item), DrainProxies(entry, item), now);
-    if (verdict.result == DrainResult::kWait) continue;
+    const DrainInput input = ToDrainInput(entry, item);
+    const DrainVerdict verdict = JudgeDrain(input, DrainProxies(entry, item), now);
+    if (verdict.result == DrainResult::kWait) {
+      // Looked at again when what holds it now has had its time.
+      if (now >= input.deadline) {
+        deadlines_.Set({DeadlineKey::kDrain, id.value}, input.tunnel_deadline);
+      }
+      continue;
+    }
     advanced = true;
     if (verdict.result == DrainResult::kTimedOut) {
-      const std::string holders = absl::StrJoin(
-          verdict.holders, ", ", [](std::string* out, const ProxyId& p) { out->append(p.value); });
-      AddInstanceEvent("drain-timeout", item, absl::StrCat("still held by ", holders));
+      AddInstanceEvent("drain-timeout", item,
+                       absl::StrCat("still held by ", DescribeHolders(item, verdict.holders)));
     } else if (item.draining_told) {
       AddInstanceEvent("drained", item, "");
     }
@@ -234,16 +232,41 @@ bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
   return advanced;
 }
 
+void Cluster::Core::ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now) {
+  const RevisionConfig& config = ConfigOf(entry, item.assignment.revision);
+  item.drain_deadline = now + config.drain_timeout;
+  item.tunnel_deadline = now + std::max(config.drain_timeout, config.drain_tunnels);
+  deadlines_.Set({DeadlineKey::kDrain, item.assignment.id.value}, *item.drain_deadline);
+}
+
+std::string Cluster::Core::DescribeHolders(const AssignmentEntry& item,
+                                           const std::vector<ProxyId>& holders) {
+  return absl::StrJoin(holders, ", ", [&](std::string* out, const ProxyId& id) {
+    out->append(id.value);
+    const auto said = item.in_flight.find(id);
+    const InFlight held = said == item.in_flight.end() ? InFlight{} : said->second;
+    if (held.requests > held.tunnels) {
+      absl::StrAppend(out, " (", held.requests - held.tunnels, " requests",
+                      held.tunnels > 0 ? absl::StrCat(", ", held.tunnels, " tunnels)") : ")");
+    } else if (held.tunnels > 0) {
+      absl::StrAppend(out, " (", held.tunnels, " tunnels)");
+    } else {
+      absl::StrAppend(out, " (has to acknowledge)");
+    }
+  });
+}
+
 DrainInput Cluster::Core::ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const {
   DrainInput input;
   const bool unknown = !item.report && !NodeOf(item).heard;
   const bool has_process = item.report && HasProcess(item.report->phase);
   const bool never_shown = !item.shown && item.unpickable_since == 0;
   input.unused = (!has_process && !unknown) || never_shown;
-  if (entry.published && (!item.shown || !IsPickable(*item.shown))) {
+  if (entry.published && !IsShownPickable(item)) {
     input.unpickable_since = item.unpickable_since;
   }
   input.deadline = item.drain_deadline.value_or(started_);
+  input.tunnel_deadline = item.tunnel_deadline.value_or(input.deadline);
   return input;
 }
 
@@ -255,6 +278,7 @@ std::vector<DrainProxy> Cluster::Core::DrainProxies(const AppEntry& entry,
     const auto said = item.in_flight.find(id);
     live.push_back({.id = id,
                     .acked = acked == proxy.acked.end() ? 0 : acked->second,
+                    .tunnels = said == item.in_flight.end() ? 0 : said->second.tunnels,
                     .reports_drains = proxy.capabilities.reports_drains,
                     .reported_empty = said != item.in_flight.end() && said->second.draining &&
                                       said->second.requests == 0 &&
@@ -274,12 +298,12 @@ uint64_t Cluster::Core::AckedByAll(const AppId& id) const {
 
 bool Cluster::Core::IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const {
   return item.assignment.wish == Wish::kRun && item.report && item.report->phase == Phase::kReady &&
-         !ShownSuspect(NodeOf(item)) && item.shown && item.shown->health == Health::kHealthy &&
+         !ShownSuspect(NodeOf(item)) && item.shown == Health::kHealthy &&
          item.healthy_since <= acked_by_all;
 }
 
 bool Cluster::Core::IsServing(const AssignmentEntry& item) const {
-  if (item.shown) return IsPickable(*item.shown);
+  if (item.shown) return IsShownPickable(item);
   return !item.report && item.assignment.was_ready && !NodeOf(item).heard;
 }
 

@@ -60,9 +60,23 @@ absl::StatusOr<ChangeOutcome> Cluster::Remove(const AppId& app, Instant now, Eff
 
 absl::Status Cluster::SetCordoned(const NodeId& node, bool cordoned, Instant now,
                                   Effects& effects) {
-  absl::Status status = core_->SetCordoned(node, cordoned);
+  absl::Status status = core_->SetCordoned(node, cordoned, now);
   core_->Finish(now, effects);
   return status;
+}
+
+absl::StatusOr<DrainOutcome> Cluster::DrainNode(const NodeId& node, Millis deadline, Instant now,
+                                                Effects& effects) {
+  auto outcome = core_->DrainNode(node, deadline, now);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
+absl::StatusOr<RebalanceOutcome> Cluster::Rebalance(const AppId& app, bool plan_only, Instant now,
+                                                    Effects& effects) {
+  auto outcome = core_->Rebalance(app, plan_only, now);
+  core_->Finish(now, effects);
+  return outcome;
 }
 
 absl::Status Cluster::Unfreeze(Instant now, Effects& effects) {
@@ -137,9 +151,9 @@ void Cluster::ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects)
   core_->Finish(now, effects);
 }
 
-void Cluster::ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment,
-                            uint64_t in_flight, bool draining, Instant now, Effects& effects) {
-  core_->ProxyInFlight(proxy, assignment, in_flight, draining);
+void Cluster::ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
+                            const EndpointReport& report, Instant now, Effects& effects) {
+  core_->ProxyReported(proxy, assignment, report, now);
   core_->Finish(now, effects);
 }
 
@@ -149,12 +163,18 @@ void Cluster::Tick(Instant now, Effects& effects) {
 }
 
 bool Cluster::frozen() const { return core_->frozen(); }
+std::string Cluster::frozen_reason() const { return core_->frozen_reason(); }
 bool Cluster::recovering() const { return core_->recovering(); }
+uint32_t Cluster::moves_left() const { return core_->moves_left(); }
 std::vector<AppId> Cluster::apps() const { return core_->apps(); }
 absl::StatusOr<AppStatus> Cluster::GetApp(const AppId& app) const { return core_->GetApp(app); }
 std::vector<InstanceStatus> Cluster::GetInstances(const AppId& app) const {
   return core_->GetInstances(app);
 }
+absl::StatusOr<Explanation> Cluster::Why(const std::string& target, Instant now) const {
+  return core_->Why(target, now);
+}
+
 std::vector<NodeStatus> Cluster::GetNodes(Instant now) const { return core_->GetNodes(now); }
 std::vector<ProxyStatus> Cluster::GetProxies(Instant now) const { return core_->GetProxies(now); }
 std::vector<Gateway> Cluster::GetGateways() const { return core_->GetGateways(); }

@@ -28,6 +28,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "controller/core/mass_loss.h"
 #include "controller/core/model.h"
 
 namespace pando::controller {
@@ -36,6 +37,10 @@ struct ClusterPolicy {
   Millis suspect_after{2'000};  // silence until a node's endpoints leave the tables
   Millis lost_after{5'000};     // silence until its instances are replaced
   Millis proxy_lease{10'000};   // how long a disconnected proxy still counts as serving
+  Millis loss_window{30'000};   // losses within this are one event: see mass_loss.h
+  // From a node's joining or return until instances are moved to it; 0: only when told to.
+  Millis rebalance_after{0};
+  uint32_t moves_at_once = 4;  // of a rebalance, in the whole cluster
   // After a start: how long agents have to report before the absent count as silent since then.
   Millis recovery_window{5'000};
   // Share of new instances started beyond `replicas` in a rollout, at least one.
@@ -158,6 +163,23 @@ struct ChangeOutcome {
   uint64_t generation = 0;
 };
 
+// What a drain of a node has before it.
+struct DrainOutcome {
+  NodeId node;
+  uint32_t instances = 0;  // to be moved, or already on their way out
+};
+
+struct RebalanceOutcome {
+  struct Move {
+    std::string instance;
+    NodeId from;
+    NodeId to;
+    std::string reason;
+  };
+  std::vector<Move> moves;
+  uint32_t at_once = 0;
+};
+
 enum class RolloutPhase { kProgressing, kComplete, kFailed };
 
 struct AppStatus {
@@ -178,6 +200,14 @@ struct InstanceStatus {
   InstanceReport report;
   std::string detail;
   uint64_t in_flight = 0;
+  uint64_t tunnels = 0;  // of these
+  bool leaving = false;  // another node is to take it over
+};
+
+// Why something is as it is, for people: a line per fact.
+struct Explanation {
+  std::vector<std::string> lines;
+  std::vector<std::string> logs_of;  // instances whose newest log lines tell more
 };
 
 enum class NodeState { kUnknown, kReady, kSuspect, kLost };
@@ -209,6 +239,14 @@ struct ProxyCapabilities {
   bool reports_drains = false;
 };
 
+// What a proxy says of one endpoint.
+struct EndpointReport {
+  uint64_t in_flight = 0;
+  uint64_t tunnels = 0;   // of these: WebSockets and the like, which end when they end
+  bool draining = false;  // its own table has the endpoint draining: no new request is added
+  Reach reach;            // its own evidence
+};
+
 class Cluster {
  public:
   // Draws a number for new assignment ids; the shell passes a real generator, tests a seeded one.
@@ -238,7 +276,17 @@ class Cluster {
   absl::StatusOr<ChangeOutcome> Restart(const AppId& app, Instant now, Effects& effects);
   // Drains and stops every instance, then forgets the app.
   absl::StatusOr<ChangeOutcome> Remove(const AppId& app, Instant now, Effects& effects);
+  // Uncordoning also ends a drain: what did not move yet stays.
   absl::Status SetCordoned(const NodeId& node, bool cordoned, Instant now, Effects& effects);
+  // Cordons the node and moves its instances elsewhere, each when the one that takes over is in
+  // rotation. After `deadline` (zero: never) those without a place elsewhere are drained all the
+  // same. Again: sets the deadline anew.
+  absl::StatusOr<DrainOutcome> DrainNode(const NodeId& node, Millis deadline, Instant now,
+                                         Effects& effects);
+  // Moves instances of one app (of all when empty) to where they are spread better, a few at a
+  // time. With `plan_only`, says what would be moved.
+  absl::StatusOr<RebalanceOutcome> Rebalance(const AppId& app, bool plan_only, Instant now,
+                                             Effects& effects);
   // Overrides a freeze: the silent nodes are treated as lost. kFailedPrecondition when not frozen.
   absl::Status Unfreeze(Instant now, Effects& effects);
 
@@ -267,21 +315,26 @@ class Cluster {
   void ProxyNacked(const ProxyId& proxy, const std::string& reason, Instant now, Effects& effects);
   // It runs all it is sent again: what it had refused was replaced or removed.
   void ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects);
-  // From load reports: requests in flight from this proxy to an endpoint. `draining`: the proxy's
-  // own table has the endpoint draining, so no new request can be added to them.
-  void ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment, uint64_t in_flight,
-                     bool draining, Instant now, Effects& effects);
+  // From load reports: what this proxy has to do with an endpoint.
+  void ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
+                     const EndpointReport& report, Instant now, Effects& effects);
 
   // Leases, drain deadlines, recovery. Cheap when nothing is due.
   void Tick(Instant now, Effects& effects);
 
   // -- views --
   bool frozen() const;
+  // "2 of 3 nodes and 4 of 9 instances are silent"; empty when it is not frozen.
+  std::string frozen_reason() const;
   bool recovering() const;
+  // Of a rebalance: moves under way, and apps that may need more; 0 when it is over.
+  uint32_t moves_left() const;
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& app) const;
   // Instances of one app (all when empty), by app, slot, revision; pending slots included.
   std::vector<InstanceStatus> GetInstances(const AppId& app) const;
+  // `target`: an instance ("web.3"), an app or a node.
+  absl::StatusOr<Explanation> Why(const std::string& target, Instant now) const;
   std::vector<NodeStatus> GetNodes(Instant now) const;
   std::vector<ProxyStatus> GetProxies(Instant now) const;
   std::vector<Gateway> GetGateways() const;

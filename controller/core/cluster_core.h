@@ -4,6 +4,7 @@
 // dirty apps converge (app_convergence.cc), then everything collected goes to the caller's Effects.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,12 +18,15 @@
 #include "controller/core/drain.h"
 #include "controller/core/node_lease.h"
 #include "controller/core/placement.h"
+#include "controller/core/rebalance.h"
 #include "controller/core/reconcile.h"
+#include "controller/core/upstream_table.h"
 
 namespace pando::controller {
 
 struct InFlight {
   uint64_t requests = 0;
+  uint64_t tunnels = 0;   // of these
   bool draining = false;  // the proxy's own table has the endpoint draining
   uint64_t session = 0;   // of the proxy, when it said so
 };
@@ -30,12 +34,16 @@ struct InFlight {
 struct AssignmentEntry {
   Assignment assignment;
   std::optional<InstanceReport> report;  // absent: the agent did not say anything of it
-  std::optional<Endpoint> shown;         // as in the table last published
+  std::optional<Health> shown;           // as in the table last published
+  uint16_t shown_port = 0;               // likewise
   uint64_t healthy_since = 0;            // generation; when `shown` is healthy
   uint64_t unpickable_since = 0;         // generation; when `shown` is absent or draining
   bool in_rotation_told = false;
   bool draining_told = false;
+  bool moving = false;  // a rebalance wants it elsewhere
   std::optional<Instant> drain_deadline;
+  std::optional<Instant> tunnel_deadline;  // the same while tunnels are open
+  Reach reach;                             // what all proxies said, newest first
   std::map<ProxyId, InFlight> in_flight;
 };
 
@@ -45,6 +53,7 @@ struct AppEntry {
   std::map<AssignmentId, AssignmentEntry> assignments;
   UpstreamTable table;
   bool published = false;
+  bool readdressed = false;         // a node of its instances may have another address now
   std::string pending_reason;       // why a slot has no place now
   std::string pending_reason_told;  // as in the last event
 };
@@ -57,8 +66,12 @@ struct NodeEntry {
   NodeState state = NodeState::kUnknown;
   Instant last_heard;
   Instant suspect_since;
+  std::optional<Instant> lost_at;  // within the loss window, and not confirmed
+  uint32_t instances_lost = 0;     // what it ran then
   NodeUsage used;
   std::set<AssignmentId> assignments;
+  bool index_due = false;      // waits in unindexed_
+  bool drain_expired = false;  // the deadline of its drain is over
 };
 
 struct ProxyEntry {
@@ -84,7 +97,13 @@ class Cluster::Core {
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);
   absl::StatusOr<ChangeOutcome> Restart(const AppId& id);
   absl::StatusOr<ChangeOutcome> Remove(const AppId& id);
-  absl::Status SetCordoned(const NodeId& id, bool cordoned);
+
+  // ---- cluster_drain.cc ----
+  absl::Status SetCordoned(const NodeId& id, bool cordoned, Instant now);
+  absl::StatusOr<DrainOutcome> DrainNode(const NodeId& id, Millis deadline, Instant now);
+
+  // ---- cluster_rebalance.cc ----
+  absl::StatusOr<RebalanceOutcome> Rebalance(const AppId& only, bool plan_only, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -102,8 +121,8 @@ class Cluster::Core {
   void ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation, Instant now);
   void ProxyNacked(const ProxyId& id, const std::string& reason);
   void ProxyNackOver(const ProxyId& id);
-  void ProxyInFlight(const ProxyId& id, const AssignmentId& assignment, uint64_t in_flight,
-                     bool draining);
+  void ProxyReported(const ProxyId& id, const AssignmentId& assignment,
+                     const EndpointReport& report, Instant now);
 
   // ---- cluster_core.cc ----
   void Start();
@@ -113,11 +132,17 @@ class Cluster::Core {
 
   // ---- cluster_views.cc ----
   bool frozen() const { return frozen_; }
+  std::string frozen_reason() const { return frozen_ ? frozen_reason_ : ""; }
   bool recovering() const;
+  uint32_t moves_left() const {
+    return static_cast<uint32_t>(moves_.size() + rebalance_queue_.size());
+  }
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& id) const;
   std::vector<InstanceStatus> GetInstances(const AppId& id) const;
   std::vector<NodeStatus> GetNodes(Instant now) const;
+  // ---- cluster_why.cc ----
+  absl::StatusOr<Explanation> Why(const std::string& target, Instant now);
   std::vector<ProxyStatus> GetProxies(Instant now) const;
   std::vector<Gateway> GetGateways() const;
   const UpstreamTable* Table(const AppId& id) const;
@@ -126,7 +151,16 @@ class Cluster::Core {
 
  private:
   struct DeadlineKey {
-    enum Kind { kRecovery, kNode, kProxy, kDrain } kind;
+    enum Kind {
+      kRecovery,
+      kNode,
+      kProxy,
+      kDrain,
+      kNodeDrain,
+      kLossWindow,
+      kRebalance,
+      kMoves
+    } kind;
     std::string id;
     auto operator<=>(const DeadlineKey&) const = default;
   };
@@ -140,8 +174,8 @@ class Cluster::Core {
 
   // ---- apps: app_convergence.cc ----
   void Converge(AppEntry& entry, Instant now);
+  void Publish(AppEntry& entry);
   // Each returns whether it changed anything.
-  bool Publish(AppEntry& entry);
   bool CarryOut(AppEntry& entry, Instant now);
   bool AdvanceDrains(AppEntry& entry, Instant now);
   void Tell(AppEntry& entry);  // events of what came of it
@@ -149,10 +183,16 @@ class Cluster::Core {
   // Part of its nodes is not in sight after a start: nothing is decided on half a picture.
   bool IsHeld(const AppEntry& entry) const;
   // Its first table would be empty only because its nodes have not been heard of yet.
-  bool HidesUnheard(const AppEntry& entry, const std::vector<Endpoint>& endpoints) const;
-  bool Place(AppEntry& entry, const Placing& placing, std::vector<PlacementNode>& nodes);
-  std::vector<PlacementNode> PlacementNodes(const AppEntry& entry) const;
+  bool HidesUnheard(const AppEntry& entry) const;
+  static bool IsAsShown(const AppEntry& entry, const std::vector<EndpointState>& states,
+                        const std::vector<std::optional<Health>>& healths);
+  std::vector<Endpoint> BuildEndpoints(const AppEntry& entry,
+                                       const std::vector<EndpointState>& states,
+                                       const std::vector<std::optional<Health>>& healths) const;
   std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
+  void ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now);
+  static std::string DescribeHolders(const AssignmentEntry& item,
+                                     const std::vector<ProxyId>& holders);
   DrainInput ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const;
   uint64_t AckedByAll(const AppId& id) const;
   bool IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const;
@@ -161,8 +201,48 @@ class Cluster::Core {
     return app.stopped || app.removing ? 0 : app.replicas;
   }
   bool ShownSuspect(const NodeEntry& node) const {
-    return !frozen_ && (node.state == NodeState::kSuspect || node.state == NodeState::kLost);
+    return node.state == NodeState::kLost || (!frozen_ && node.state == NodeState::kSuspect);
   }
+
+  // ---- places: cluster_placement.cc ----
+  // Finds places for what is to be placed; true when any was found.
+  bool PlaceAll(AppEntry& entry, const std::vector<Placing>& wanted);
+  void PlaceOn(AppEntry& entry, const Placing& placing, const NodeId& node);
+  Placer PlacerFor(const AppEntry& entry, uint32_t revision);
+  // Another node is to take it over: this one is drained, or has more than its share.
+  bool IsLeaving(const AssignmentEntry& item) const;
+  bool IsEvicted(const AssignmentEntry& item) const;
+  void Unindex(NodeEntry& node);  // what placement knows of it is outdated
+  void UpdateIndex();
+
+  // ---- rebalance: cluster_rebalance.cc ----
+  void RebalanceSoon(Instant now);
+  void RebalanceAll(Instant now);
+  void Enqueue(const AppId& id);
+  std::vector<PlannedMove> PlanMovesOf(AppEntry& entry, size_t most);
+  bool MayRebalance(const AppEntry& entry) const;
+  void PumpRebalance(Instant now);
+  void WatchMoves(Instant now);
+  void BeginMove(AppEntry& entry, const PlannedMove& move, Instant now);
+  void EndMoves(Instant now);
+  void GiveUpMove(AppEntry& entry, AssignmentEntry& item, const std::string& why);
+  // The best place for what should be moved is where it is: true, and it is not moved.
+  bool StaysAfterAll(AppEntry& entry, const Placing& placing, const NodeId& node);
+  static std::string InstanceNameOf(const AppEntry& entry, const AssignmentId& id);
+
+  // ---- explanations: cluster_why.cc ----
+  std::vector<std::string> WhySlot(AppEntry& entry, uint32_t slot, Instant now,
+                                   Explanation& explanation);
+  std::string WhyAssignment(const AppEntry& entry, const AssignmentEntry& item, Instant now);
+  std::string WhyNotInRotation(const AppEntry& entry, const AssignmentEntry& item);
+  std::string WhyDraining(const AppEntry& entry, const AssignmentEntry& item, Instant now);
+  std::string WhyNoPlace(AppEntry& entry);
+  Explanation WhyNode(const NodeEntry& node, Instant now);
+
+  // ---- node drains: cluster_drain.cc ----
+  void ArmNodeDrain(NodeEntry& node, Instant now);
+  void NodeDrainExpired(const NodeId& id);
+  void TellNodeDrained(NodeEntry& node);
 
   // ---- bookkeeping: cluster_core.cc ----
   AssignmentEntry& AddAssignment(AppEntry& entry, const Assignment& assignment);
@@ -197,8 +277,12 @@ class Cluster::Core {
   void Heard(NodeEntry& node, Instant now);
   void SetNodeState(NodeEntry& node, NodeState state);
   void JudgeNodes(const std::vector<NodeId>& due, Instant now);
+  void LoseNode(NodeEntry& node, const std::string& how, Instant now);
+  bool IsConfirmedLost(const NodeEntry& node, Instant now) const;
+  void ForgetLoss(NodeEntry& node);
+  FleetCount CountFleet() const;
   void UpdateFreeze(Instant now, bool give_grace);
-  void ArmNode(NodeEntry& node);
+  void ArmNode(NodeEntry& node, Instant now);
   void EndRecovery(Instant now);
   bool Counts(const NodeEntry& node) const { return node.heard || !node.assignments.empty(); }
   void MarkNodeDirty(const NodeEntry& node);
@@ -212,12 +296,17 @@ class Cluster::Core {
   const Instant started_;
   bool recovery_window_over_ = false;
   bool frozen_ = false;
+  std::string frozen_reason_;
 
   std::map<AppId, AppEntry> apps_;
   std::map<NodeId, NodeEntry> nodes_;
   std::map<ProxyId, ProxyEntry> proxies_;  // live ones: connected, or their lease still runs
   std::map<std::string, Gateway> gateways_;
   absl::flat_hash_map<AssignmentId, AppId> app_of_;
+  NodeIndex index_;  // of all nodes; those in unindexed_ are to be put again
+  std::vector<NodeId> unindexed_;
+  std::deque<AppId> rebalance_queue_;      // apps to be looked at
+  std::map<AssignmentId, Instant> moves_;  // under way, and when each is given up
   Deadlines<DeadlineKey> deadlines_;
 
   // Shared by all tables: an acknowledgement that comes late can not be taken for one of an app

@@ -4,9 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/crash_loop.h"
 
 namespace pando::controller {
 namespace {
+
+constexpr Millis kFreezeLook{500};  // how often a freeze looks at what proxies say
 
 bool HasExited(Phase phase) { return phase == Phase::kBackoff || phase == Phase::kFailed; }
 
@@ -30,14 +33,17 @@ absl::Status Cluster::Core::NodeConnected(const NodeHello& hello, Instant now) {
     out_.writes.push_back(PutNode{node.record});
   }
   if (joined) AddEvent("node-joined", {}, "", hello.node, hello.address);
+  if (joined || node.state == NodeState::kLost) RebalanceSoon(now);
 
   node.heard = true;
   node.connected = true;
   std::vector<InstanceReport> reports = hello.instances;
   node.hello = hello;
   node.hello.instances.clear();
+  Unindex(node);
   Heard(node, now);
-  MarkNodeDirty(node);  // its address may be another one
+  MarkNodeDirty(node);
+  for (const AssignmentId& id : node.assignments) apps_.at(app_of_.at(id)).readdressed = true;
   new_orders_.insert(hello.node);
   room_made_ = true;
 
@@ -61,6 +67,7 @@ void Cluster::Core::NodeDisconnected(const NodeId& id) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   found->second.connected = false;
+  Unindex(found->second);
   for (const AssignmentId& assignment : found->second.assignments) {
     changed_.insert(app_of_.at(assignment));
   }
@@ -106,6 +113,9 @@ void Cluster::Core::TakeReport(AppEntry& entry, AssignmentEntry& item,
   if (exited || (restarted && !(before && HasExited(before->phase)))) {
     AddInstanceEvent("instance-exited", item, report.detail);
     item.in_rotation_told = false;
+    if (IsCrashLoop(report) && !(before && before->crashes >= kCrashesInALoop)) {
+      AddInstanceEvent("crash-loop", item, DescribeCrash(report));
+    }
   } else if (report.phase == Phase::kUnhealthy && was_ready) {
     AddInstanceEvent("instance-unhealthy", item, report.detail);
     item.in_rotation_told = false;
@@ -136,16 +146,19 @@ void Cluster::Core::Heard(NodeEntry& node, Instant now) {
       new_orders_.insert(node.record.id);
     }
     room_made_ = true;
-    UpdateFreeze(now, /*give_grace=*/true);
-    ArmNode(node);
+    ForgetLoss(node);
+    // One more that speaks cannot be what makes it freeze.
+    if (frozen_) UpdateFreeze(now, /*give_grace=*/true);
+    ArmNode(node, now);
   } else if (!deadlines_.Has({DeadlineKey::kNode, node.record.id.value})) {
-    ArmNode(node);
+    ArmNode(node, now);
   }
 }
 
 void Cluster::Core::SetNodeState(NodeEntry& node, NodeState state) {
   if (node.state == state) return;
   node.state = state;
+  Unindex(node);
   MarkNodeDirty(node);
 }
 
@@ -153,20 +166,18 @@ void Cluster::Core::MarkNodeDirty(const NodeEntry& node) {
   for (const AssignmentId& id : node.assignments) dirty_.insert(app_of_.at(id));
 }
 
-void Cluster::Core::ArmNode(NodeEntry& node) {
+void Cluster::Core::ArmNode(NodeEntry& node, Instant now) {
   const DeadlineKey key{DeadlineKey::kNode, node.record.id.value};
   switch (node.state) {
     case NodeState::kReady:
       deadlines_.Set(key, SuspectAt(lease_policy_, node.last_heard));
       break;
-    case NodeState::kSuspect:
-      // Nothing gets lost in a freeze; its end arms them again.
-      if (frozen_) {
-        deadlines_.Clear(key);
-      } else {
-        deadlines_.Set(key, LostAt(lease_policy_, node.last_heard, node.suspect_since));
-      }
+    case NodeState::kSuspect: {
+      const Instant lost_at = LostAt(lease_policy_, node.last_heard, node.suspect_since);
+      // In a freeze only what proxies say makes it lost, and they may have said it already.
+      deadlines_.Set(key, frozen_ ? std::max(lost_at, now + kFreezeLook) : lost_at);
       break;
+    }
     case NodeState::kUnknown:
     case NodeState::kLost:
       deadlines_.Clear(key);
@@ -189,34 +200,72 @@ void Cluster::Core::JudgeNodes(const std::vector<NodeId>& due, Instant now) {
   UpdateFreeze(now, /*give_grace=*/true);
   for (const NodeId& id : due) {
     NodeEntry& node = nodes_.at(id);
-    if (!frozen_ && node.state == NodeState::kSuspect &&
-        now >= LostAt(lease_policy_, node.last_heard, node.suspect_since)) {
-      if (Counts(node)) AddEvent("node-lost", {}, "", id, "");
-      SetNodeState(node, NodeState::kLost);
+    const bool due_now = node.state == NodeState::kSuspect &&
+                         now >= LostAt(lease_policy_, node.last_heard, node.suspect_since);
+    const bool confirmed = due_now && frozen_ && IsConfirmedLost(node, now);
+    if (due_now && (!frozen_ || confirmed)) {
+      LoseNode(node, confirmed ? "proxies confirm it: its instances cannot be reached" : "", now);
+      if (confirmed) ForgetLoss(node);
     }
-    ArmNode(node);
+    ArmNode(node, now);
   }
+  UpdateFreeze(now, /*give_grace=*/true);
+}
+
+void Cluster::Core::LoseNode(NodeEntry& node, const std::string& how, Instant now) {
+  if (Counts(node)) AddEvent("node-lost", {}, "", node.record.id, how);
+  node.lost_at = now;
+  node.instances_lost = node.used.instances;
+  deadlines_.Set({DeadlineKey::kLossWindow, node.record.id.value}, now + policy_.loss_window);
+  SetNodeState(node, NodeState::kLost);
+}
+
+bool Cluster::Core::IsConfirmedLost(const NodeEntry& node, Instant now) const {
+  std::vector<Reach> shown;
+  for (const AssignmentId& id : node.assignments) {
+    const AssignmentEntry& item = apps_.at(app_of_.at(id)).assignments.at(id);
+    if (item.shown) shown.push_back(item.reach);
+  }
+  return ConfirmsLoss(shown, node.last_heard, now);
+}
+
+void Cluster::Core::ForgetLoss(NodeEntry& node) {
+  node.lost_at.reset();
+  deadlines_.Clear({DeadlineKey::kLossWindow, node.record.id.value});
+}
+
+FleetCount Cluster::Core::CountFleet() const {
+  FleetCount fleet;
+  for (const auto& [id, node] : nodes_) {
+    const bool lost = node.state == NodeState::kLost;
+    if (!Counts(node) || (lost && !node.lost_at)) continue;
+    const size_t instances = lost ? node.instances_lost : node.used.instances;
+    fleet.nodes += 1;
+    fleet.instances += instances;
+    if (!lost && node.state != NodeState::kSuspect) continue;
+    fleet.silent_nodes += 1;
+    fleet.silent_instances += instances;
+  }
+  return fleet;
 }
 
 void Cluster::Core::UpdateFreeze(Instant now, bool give_grace) {
-  size_t counted = 0;
-  size_t silent = 0;
-  for (const auto& [id, node] : nodes_) {
-    if (!Counts(node) || node.state == NodeState::kLost) continue;
-    ++counted;
-    if (node.state == NodeState::kSuspect) ++silent;
-  }
-  const bool freeze = ShouldFreeze(silent, counted);
+  const FleetCount fleet = CountFleet();
+  // With nobody silent but those already replaced there is nothing to protect.
+  const bool any_suspect = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& pair) {
+    return pair.second.state == NodeState::kSuspect && Counts(pair.second);
+  });
+  const bool freeze = any_suspect && ShouldFreeze(fleet);
+  if (freeze) frozen_reason_ = Describe(fleet);
   if (freeze == frozen_) return;
   frozen_ = freeze;
   MarkAllDirty();
-  AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {},
-           absl::StrCat(silent, " of ", counted, " nodes are silent"));
+  AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {}, Describe(fleet));
   for (auto& [id, node] : nodes_) {
     if (node.state != NodeState::kSuspect) continue;
     // The others may be on their way back too: they get the time between the two clocks again.
     if (!frozen_ && give_grace) node.suspect_since = now;
-    ArmNode(node);
+    ArmNode(node, now);
   }
 }
 
@@ -226,6 +275,7 @@ void Cluster::Core::EndRecovery(Instant now) {
   for (auto& [id, node] : nodes_) {
     if (node.state != NodeState::kUnknown) continue;
     node.state = NodeState::kReady;  // its lease began when this controller did
+    Unindex(node);
     unheard.push_back(id);
   }
   MarkAllDirty();
@@ -235,10 +285,11 @@ void Cluster::Core::EndRecovery(Instant now) {
 absl::Status Cluster::Core::Unfreeze(Instant now) {
   if (!frozen_) return absl::FailedPreconditionError("the cluster is not frozen");
   for (auto& [id, node] : nodes_) {
-    if (node.state != NodeState::kSuspect) continue;
-    if (Counts(node)) AddEvent("node-lost", {}, "", id, "by an operator's word");
-    SetNodeState(node, NodeState::kLost);
-    ArmNode(node);
+    if (node.state == NodeState::kSuspect) {
+      LoseNode(node, "by an operator's word", now);
+      ArmNode(node, now);
+    }
+    ForgetLoss(node);
   }
   UpdateFreeze(now, /*give_grace=*/false);
   return absl::OkStatus();

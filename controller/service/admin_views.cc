@@ -59,12 +59,17 @@ void Fill(const InstanceStatus& from, v1::InstanceView& view) {
   view.set_pid(from.report.pid);
   view.set_detail(from.detail);
   view.set_in_flight(from.in_flight);
+  view.set_leaving(from.leaving);
+  view.set_tunnels(from.tunnels);
+  view.set_crashes(from.report.crashes);
+  for (const std::string& line : from.report.last_lines) view.add_last_lines(line);
 }
 
 void Fill(const NodeStatus& from, v1::NodeView& view) {
   view.set_name(from.record.id.value);
   view.set_state(NodeStateName(from.state));
   view.set_cordoned(from.record.cordoned);
+  view.set_draining(from.record.draining);
   view.set_address(from.hello.address);
   view.mutable_labels()->insert(from.hello.labels.begin(), from.hello.labels.end());
   view.set_instances(from.instances);
@@ -112,6 +117,8 @@ v1::ClusterView ToClusterView(const ControlLoop& control, const AppId& app, Inst
     if (gateway.tls) added.set_redirect_from(gateway.tls->redirect_from);
   }
   view.set_frozen(cluster.frozen());
+  view.set_moves_left(cluster.moves_left());
+  view.set_frozen_reason(cluster.frozen_reason());
   view.set_recovering(cluster.recovering());
   view.set_term(control.term());
   view.set_now_unix_ms(ToUnixMillis(wall_now));
