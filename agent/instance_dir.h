@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "agent/core/phase.h"
 #include "agent/process.h"
-#include "agent/unique_fd.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 

@@ -58,7 +58,7 @@ std::string LogReader::PathOf(int index) const {
 }
 
 bool LogReader::OpenFile(int index, File& file) const {
-  file.fd.Reset(open(PathOf(index).c_str(), O_RDONLY | O_CLOEXEC));
+  file.fd.reset(open(PathOf(index).c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info = {};
   if (!file.fd.valid() || fstat(file.fd.get(), &info) != 0) return false;
   file.inode = info.st_ino;

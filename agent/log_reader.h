@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/unique_fd.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "agent/unique_fd.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 

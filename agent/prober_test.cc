@@ -8,7 +8,7 @@
 #include <future>
 #include <thread>
 
-#include "agent/unique_fd.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 class Server {
  public:
   Server(const std::string& address, std::string answer) : answer_(std::move(answer)) {
-    listener_.Reset(socket(AF_INET, SOCK_STREAM, 0));
+    listener_.reset(socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in name = {};
     name.sin_family = AF_INET;
     inet_pton(AF_INET, address.c_str(), &name.sin_addr);

@@ -108,7 +108,7 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
     return absl::ErrnoToStatus(errno, "cannot make a socket");
   }
   SpawnedShim spawned;
-  spawned.session.Reset(pair[0]);
+  spawned.session.reset(pair[0]);
   const UniqueFd shim_end(pair[1]);
   const UniqueFd session = Raise(shim_end.get());
   const UniqueFd port = Raise(launch.port_fd);
@@ -157,7 +157,7 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   if (error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", launch.shim_path));
   }
-  spawned.pidfd.Reset(PidfdOpen(spawned.pid));  // our child, not waited for: its pid is its own
+  spawned.pidfd.reset(PidfdOpen(spawned.pid));  // our child, not waited for: its pid is its own
   return spawned;
 }
 

@@ -69,8 +69,8 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
   Session(EventLoop& loop, UniqueFd session, pid_t shim_pid, UniqueFd pidfd, Handler handler)
       : loop_(loop),
         shim_pid_(shim_pid),
-        socket_(loop.io(), asio::local::stream_protocol(), session.Release()),
-        pidfd_(loop.io(), pidfd.Release()),
+        socket_(loop.io(), asio::local::stream_protocol(), session.release()),
+        pidfd_(loop.io(), pidfd.release()),
         handler_(std::move(handler)) {}
 
   void Begin() { ReadLine(); }

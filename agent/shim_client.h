@@ -9,9 +9,9 @@
 
 #include "absl/strings/string_view.h"
 #include "agent/process.h"
-#include "agent/unique_fd.h"
 #include "common/base/time.h"
 #include "common/runtime/event_loop.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 

@@ -150,7 +150,10 @@ void DataPlane::OnDrained(std::function<void()> callback) {
   fake.on_drained_ = std::move(callback);
 }
 
-void DataPlane::Drain(Millis /*bound*/, absl::AnyInvocable<void()> done) { done(); }
+void DataPlane::Inherit(std::vector<ListeningSockets> /*sockets*/) {}
+void DataPlane::DropInherited() {}
+std::vector<ListeningSockets> DataPlane::ShareListeners() const { return {}; }
+void DataPlane::Drain(const DrainPlan& /*plan*/, absl::AnyInvocable<void()> done) { done(); }
 
 DataPlaneStats DataPlane::Stats() const {
   FakeDataPlane& fake = FakeDataPlane::Of(*this);

@@ -125,7 +125,8 @@ void ProxyApp::Run() {
 void ProxyApp::Drain() {
   if (std::exchange(draining_, true)) return;
   LogInfo("draining", {{"timeout_ms", absl::StrCat(options_.drain_timeout.count())}});
-  data_plane_->Drain(options_.drain_timeout, [this] { loop_.Stop(); });
+  data_plane_->Drain({.requests = options_.drain_timeout, .tunnels = options_.drain_timeout},
+                     [this] { loop_.Stop(); });
 }
 
 }  // namespace pando::proxy

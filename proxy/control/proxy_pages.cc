@@ -183,6 +183,7 @@ AdminResponse StatsPage(const ProxyParts& parts) {
   for (const ClusterStats& of_cluster : stats.clusters) clusters.push_back(ToJson(of_cluster));
   return Page({{"connections_active", stats.connections_active},
                {"connections_accepted_total", stats.connections_accepted_total},
+               {"accept_pauses_total", stats.accept_pauses_total},
                {"bad_requests_total", stats.bad_requests_total},
                {"unrouted_total", stats.unrouted_total},
                {"tables_applied_total", stats.tables_applied_total},

@@ -1,11 +1,15 @@
 #include "proxy/net/data_plane.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <iterator>
 #include <map>
 #include <random>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "proxy/net/worker.h"
@@ -31,6 +35,16 @@ class Barrier {
   absl::AnyInvocable<void()> done_;
 };
 
+// A socket that cannot be duplicated, for want of descriptors, is left out.
+std::vector<UniqueFd> Duplicate(const std::vector<UniqueFd>& fds) {
+  std::vector<UniqueFd> copies;
+  for (const UniqueFd& fd : fds) {
+    UniqueFd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (copy.valid()) copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
 }  // namespace
 
 class DataPlane::Workers {
@@ -40,13 +54,23 @@ class DataPlane::Workers {
   absl::Status Start();
   absl::Status PrepareListeners(const std::vector<Listener>& listeners);
   void SetTable(std::shared_ptr<const ProxyTable> table, absl::AnyInvocable<void()> switched);
-  void Drain(Millis bound, absl::AnyInvocable<void()> done);
+  void Inherit(std::vector<ListeningSockets> sockets);
+  void DropInherited() { inherited_.clear(); }
+  std::vector<ListeningSockets> ShareListeners() const;
+  void Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done);
   DataPlaneStats Stats() const;
 
   std::function<void()> drained;
 
  private:
-  std::map<ListenAddress, std::vector<UniqueFd>> sockets_;  // empty once the workers have them
+  using SocketMap = std::map<ListenAddress, std::vector<UniqueFd>>;
+
+  // What was inherited for the listener, and more up to one a worker.
+  absl::StatusOr<std::vector<UniqueFd>> SocketsFor(const Listener& listener, bool shared);
+
+  SocketMap sockets_;    // no sockets once the workers have them
+  SocketMap shared_;     // duplicates of those the workers have
+  SocketMap inherited_;  // no listener asked for them yet
   std::atomic<uint64_t> tables_applied_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
 };
@@ -83,8 +107,7 @@ absl::Status DataPlane::Workers::PrepareListeners(const std::vector<Listener>& l
     const auto same_port = [&](const auto& entry) { return entry.first.second == listener.port; };
     const bool shared = std::any_of(sockets_.begin(), sockets_.end(), same_port) ||
                         std::any_of(opened.begin(), opened.end(), same_port);
-    absl::StatusOr<std::vector<UniqueFd>> sockets =
-        OpenListener(listener, static_cast<int>(workers_.size()), shared);
+    absl::StatusOr<std::vector<UniqueFd>> sockets = SocketsFor(listener, shared);
     if (!sockets.ok()) return sockets.status();
     opened.emplace(address, *std::move(sockets));
   }
@@ -92,18 +115,55 @@ absl::Status DataPlane::Workers::PrepareListeners(const std::vector<Listener>& l
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<UniqueFd>> DataPlane::Workers::SocketsFor(const Listener& listener,
+                                                                     bool shared) {
+  auto inherited = inherited_.extract({listener.address, listener.port});
+  std::vector<UniqueFd> sockets;
+  if (!inherited.empty()) sockets = std::move(inherited.mapped());
+  if (sockets.size() >= workers_.size()) return sockets;
+  const auto missing = static_cast<int>(workers_.size() - sockets.size());
+  absl::StatusOr<std::vector<UniqueFd>> opened =
+      OpenListener(listener, missing, shared || !sockets.empty());
+  if (!opened.ok()) return opened.status();
+  std::ranges::move(*opened, std::back_inserter(sockets));
+  return sockets;
+}
+
+void DataPlane::Workers::Inherit(std::vector<ListeningSockets> sockets) {
+  for (ListeningSockets& of_address : sockets) {
+    inherited_[{of_address.address, of_address.port}] = std::move(of_address.fds);
+  }
+}
+
+std::vector<ListeningSockets> DataPlane::Workers::ShareListeners() const {
+  std::vector<ListeningSockets> result;
+  for (const auto& [address, fds] : shared_) {
+    ListeningSockets& added = result.emplace_back();
+    std::tie(added.address, added.port) = address;
+    added.fds = Duplicate(fds);
+  }
+  return result;
+}
+
 void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
                                   absl::AnyInvocable<void()> switched) {
-  std::map<ListenAddress, std::vector<UniqueFd>> kept;
+  SocketMap kept;
+  SocketMap shared;
   std::vector<std::pair<Listener, std::vector<UniqueFd>>> fresh;
   for (const Listener& listener : table->listeners) {
     const auto found = sockets_.find({listener.address, listener.port});
     if (found == sockets_.end()) continue;
-    if (!found->second.empty()) fresh.emplace_back(listener, std::move(found->second));
+    if (found->second.empty()) {
+      shared.insert(shared_.extract(found->first));
+    } else {
+      shared[found->first] = Duplicate(found->second);
+      fresh.emplace_back(listener, std::move(found->second));
+    }
     kept.try_emplace(found->first);
     sockets_.erase(found);
   }
   sockets_ = std::move(kept);  // closes what was prepared but is not in the table
+  shared_ = std::move(shared);
 
   auto compiled = std::make_shared<const CompiledTable>(std::move(table));
   auto barrier =
@@ -113,7 +173,12 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
       });
   for (size_t i = 0; i < workers_.size(); ++i) {
     std::vector<std::pair<Listener, UniqueFd>> sockets;
-    for (auto& [listener, fds] : fresh) sockets.emplace_back(listener, std::move(fds[i]));
+    for (auto& [listener, fds] : fresh) {
+      // Inherited from a process with more workers, there may be more sockets than workers.
+      for (size_t at = i; at < fds.size(); at += workers_.size()) {
+        sockets.emplace_back(listener, std::move(fds[at]));
+      }
+    }
     Worker* worker = workers_[i].get();
     worker->Post([worker, compiled, barrier, sockets = std::move(sockets)]() mutable {
       worker->ApplyTable(compiled);
@@ -123,13 +188,16 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
   }
 }
 
-void DataPlane::Workers::Drain(Millis bound, absl::AnyInvocable<void()> done) {
+void DataPlane::Workers::Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done) {
   sockets_.clear();
+  shared_.clear();
+  inherited_.clear();
   auto barrier = std::make_shared<Barrier>(workers_.size(), std::move(done));
   for (const auto& worker : workers_) {
-    worker->Post([worker = worker.get(), barrier, bound] {
-      worker->RunAfter(bound, [barrier] { barrier->Finish(); });
-      worker->Drain([barrier] { barrier->Arrive(); });
+    worker->Post([worker = worker.get(), barrier, plan] {
+      worker->RunAfter(plan.requests, [worker] { worker->CutRequests(); });
+      worker->RunAfter(std::max(plan.requests, plan.tunnels), [barrier] { barrier->Finish(); });
+      worker->Drain(plan, [barrier] { barrier->Arrive(); });
     });
   }
 }
@@ -156,8 +224,15 @@ void DataPlane::SetTable(std::shared_ptr<const ProxyTable> table,
 void DataPlane::OnDrained(std::function<void()> callback) {
   workers_->drained = std::move(callback);
 }
-void DataPlane::Drain(Millis bound, absl::AnyInvocable<void()> done) {
-  workers_->Drain(bound, std::move(done));
+void DataPlane::Inherit(std::vector<ListeningSockets> sockets) {
+  workers_->Inherit(std::move(sockets));
+}
+void DataPlane::DropInherited() { workers_->DropInherited(); }
+std::vector<ListeningSockets> DataPlane::ShareListeners() const {
+  return workers_->ShareListeners();
+}
+void DataPlane::Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done) {
+  workers_->Drain(plan, std::move(done));
 }
 DataPlaneStats DataPlane::Stats() const { return workers_->Stats(); }
 

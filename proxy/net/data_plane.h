@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "common/runtime/unique_fd.h"
 #include "proxy/core/traffic_stats.h"
 #include "proxy/core/upstream_table.h"
 
@@ -26,6 +27,25 @@ struct DataPlaneConfig {
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
   Millis stream_idle_timeout{300'000};         // no byte either way during a message
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
+};
+
+// How a data plane ends: requests first, tunnels (WebSocket, for example) last.
+struct DrainPlan {
+  Millis requests{30'000};  // what is in flight is cut after this
+  Millis tunnels{60'000};   // likewise
+  // Kept connections without a request may still bring one for so long. With zero they are closed
+  // at once, and a request that crosses the close fails.
+  Millis idle{0};
+  // The listening sockets live on in another process: who waits there is left to it.
+  bool handed_over = false;
+};
+
+// All sockets that listen on one address. Whoever has one of them has to accept from it: the kernel
+// spreads clients over all.
+struct ListeningSockets {
+  std::string address;
+  uint16_t port = 0;
+  std::vector<UniqueFd> fds;
 };
 
 class DataPlane {
@@ -49,9 +69,16 @@ class DataPlane {
   // (or in no table any more) reach zero. Set before Start.
   void OnDrained(std::function<void()> callback);
 
-  // Stops accepting, closes idle clients, says `Connection: close` on the next responses; `done`
-  // is called, on some worker's thread, when no request is left or `bound` is over.
-  void Drain(Millis bound, absl::AnyInvocable<void()> done);
+  // Taking over from another process: its sockets are used for listeners with their address.
+  // Before PrepareListeners; DropInherited closes those that no listener asked for.
+  void Inherit(std::vector<ListeningSockets> sockets);
+  void DropInherited();
+  // Duplicates of what the workers listen on, to be handed to another process.
+  std::vector<ListeningSockets> ShareListeners() const;
+
+  // Stops accepting, says `Connection: close` on the next responses; `done` is called, on some
+  // worker's thread, when no client is left or the plan's times are over.
+  void Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done);
 
   DataPlaneStats Stats() const;  // thread-safe
 

@@ -407,7 +407,7 @@ TEST(FailureTest, DrainFinishesWhatIsInFlight) {
   busy->Send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   arrived.get_future().wait();
   std::atomic<bool> done{false};
-  proxy.plane.Drain(Millis{60'000}, [&] { done = true; });
+  proxy.plane.Drain({.requests = Millis{60'000}}, [&] { done = true; });
   EXPECT_TRUE(idle->AtEnd());
   EXPECT_TRUE(Eventually([&] { return !proxy.Connect()->Send("x"); }));
   EXPECT_FALSE(done);
@@ -432,7 +432,7 @@ TEST(FailureTest, DrainIsBounded) {
   client->Send(kGet);
   arrived.get_future().wait();
   std::atomic<bool> done{false};
-  proxy.plane.Drain(Millis{50}, [&] { done = true; });
+  proxy.plane.Drain({.requests = Millis{50}}, [&] { done = true; });
   EXPECT_TRUE(Eventually([&] { return done.load(); }));
 }
 
@@ -458,6 +458,7 @@ TEST(FailureTest, RunsOutOfDescriptorsAndRecovers) {
   const auto address = MakeSocketAddress("127.0.0.1", proxy.port).value();
   EXPECT_EQ(connect(late.fd(), address.get(), address.size), 0);
   EXPECT_TRUE(late.Send(kGet));
+  EXPECT_TRUE(Eventually([&] { return proxy.plane.Stats().accept_pauses_total > 0; }));
   // A place for the client, then, is only made by closing the kept upstream connection, and there
   // is none left for a new one: either of the two is answered or waits, nobody is cut off.
   EXPECT_TRUE(client->Send(kGet));

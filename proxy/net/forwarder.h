@@ -47,6 +47,8 @@ class Exchange {
   Instant silence_deadline() const;
   void OnSilence() { silent_ = true; }
 
+  bool tunnels() const { return state_ == State::kTunnel; }
+
   // The response said, or has to mean, that the connection ends with it.
   bool closes_client() const { return close_client_ || !request_body_.done(); }
 

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
+
 #include "proxy/core/h1_writer.h"
 #include "proxy/net/worker.h"
 
@@ -10,6 +12,8 @@ namespace pando::proxy {
 namespace {
 
 constexpr Millis kLingerTime{2'000};
+// A client that just connected has its first request on the way, most likely.
+constexpr Millis kFirstRequestGrace{1'000};
 constexpr int kMaxRounds = 16;
 
 }  // namespace
@@ -230,14 +234,21 @@ void H1Session::Refuse(int status, std::string_view reason) {
   phase_ = Phase::kFlush;
 }
 
-void H1Session::Drain() {
-  if (phase_ != Phase::kHead || !served_ || !backlog_.empty()) return;
+void H1Session::Drain(Millis idle) {
+  if (phase_ != Phase::kHead || !backlog_.empty() || stream_.backed_up()) return;
+  if (!served_) idle = std::max(idle, kFirstRequestGrace);
+  if (idle > Millis{0}) {
+    Poller& poller = worker_.poller();
+    poller.timers().Arm(*this, poller.now() + idle);
+    return;
+  }
   // A request that is already here gets its answer.
-  if (!stream_.backed_up() && !stream_.HasUnexpectedInput()) Close();
+  if (!stream_.HasUnexpectedInput()) Close();
 }
 
 void H1Session::Abandon() {
-  if (phase_ != Phase::kClosed) Close();
+  // A response cut short must not look like a whole one.
+  if (phase_ != Phase::kClosed) Close(phase_ == Phase::kExchange);
 }
 
 void H1Session::Linger() {

@@ -34,8 +34,10 @@ class H1Session final : public EventSource, public Timer {
   void OnTimer() override;
   // Advances whatever can be advanced. The only way in for exchanges, too.
   void Pump();
-  // Closes the connection if it is idle between requests; otherwise its next response is its last.
-  void Drain();
+  // The next response is the last. Between requests the connection stays for `idle` more, in case
+  // one is on its way, and is closed at once if that is zero.
+  void Drain(Millis idle);
+  bool tunnels() const { return exchange_ != nullptr && exchange_->tunnels(); }
   // The process ends.
   void Abandon();
 

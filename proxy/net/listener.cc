@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,7 +16,8 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr int kAcceptBatch = 64;
-constexpr Millis kPause{50};
+constexpr Millis kFirstPause{10};
+constexpr Millis kLongestPause{1'000};
 
 std::string Spell(const Listener& listener) {
   const bool v6 = listener.address.find(':') != std::string::npos;
@@ -65,24 +67,40 @@ absl::StatusOr<std::vector<UniqueFd>> OpenListener(const Listener& listener, int
   return sockets;
 }
 
+AcceptSource::AcceptSource(Worker& worker, const ListenerState& listener, UniqueFd fd)
+    : worker_(worker), listener_(listener), fd_(std::move(fd)), next_pause_(kFirstPause) {}
+
 absl::Status AcceptSource::Start() { return worker_.poller().Add(fd_.get(), *this, EPOLLIN); }
 
 void AcceptSource::OnReady(uint32_t) {
   if (!fd_.valid()) return;
-  if (AcceptBatch(kAcceptBatch)) return;
+  if (AcceptBatch(kAcceptBatch)) {
+    next_pause_ = kFirstPause;
+    return;
+  }
   worker_.pool().CloseAllIdle();
   worker_.poller().Remove(fd_.get());
-  worker_.poller().timers().Arm(*this, worker_.poller().now() + kPause);
+  Pause();
 }
 
 void AcceptSource::OnTimer() {
   if (!fd_.valid()) return;
-  if (!Start().ok()) worker_.poller().timers().Arm(*this, worker_.poller().now() + kPause);
+  if (!Start().ok()) Pause();
 }
 
-void AcceptSource::Stop() {
+void AcceptSource::Pause() {
+  worker_.stats().accept_pauses.Add();
+  worker_.poller().timers().Arm(*this, worker_.poller().now() + next_pause_);
+  next_pause_ = std::min(next_pause_ * 2, kLongestPause);
+}
+
+void AcceptSource::Stop(bool take_waiting) {
   if (!fd_.valid()) return;
-  AcceptBatch(kBacklog);
+  if (take_waiting) {
+    AcceptBatch(kBacklog);
+  } else {
+    worker_.poller().Remove(fd_.get());  // its duplicates elsewhere would keep it in the set
+  }
   fd_.reset();
   worker_.poller().timers().Cancel(*this);
 }

@@ -24,26 +24,27 @@ using ListenAddress = std::pair<std::string, uint16_t>;
 absl::StatusOr<std::vector<UniqueFd>> OpenListener(const Listener& listener, int count,
                                                    bool shared);
 
-// Accepts in batches. Out of descriptors, it pauses: clients wait in the backlog, where they cost
-// nothing, until connections have been closed.
+// Accepts in batches. Out of descriptors, it pauses, longer each time in a row: clients wait in the
+// backlog, where they cost nothing, until connections have been closed.
 class AcceptSource final : public EventSource, public Timer {
  public:
-  AcceptSource(Worker& worker, const ListenerState& listener, UniqueFd fd)
-      : worker_(worker), listener_(listener), fd_(std::move(fd)) {}
+  AcceptSource(Worker& worker, const ListenerState& listener, UniqueFd fd);
 
   absl::Status Start();
   void OnReady(uint32_t epoll_events) override;
   void OnTimer() override;
-  // Takes those who are waiting, then closes the socket.
-  void Stop();
+  // Closes the socket, and first takes those who wait there unless another process will.
+  void Stop(bool take_waiting);
 
  private:
   // False when descriptors ran out.
   bool AcceptBatch(int limit);
+  void Pause();
 
   Worker& worker_;
   const ListenerState& listener_;
   UniqueFd fd_;
+  Millis next_pause_;
 };
 
 }  // namespace pando::proxy

@@ -12,11 +12,6 @@
 
 namespace pando::proxy {
 
-void UniqueFd::reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
 absl::StatusOr<SocketAddress> MakeSocketAddress(const std::string& address, uint16_t port) {
   SocketAddress result;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&result.storage);

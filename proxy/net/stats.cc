@@ -107,6 +107,7 @@ void WorkerStats::ForgetInstances() {
 void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlaneStats& sum) const {
   sum.connections_accepted_total += accepted.value();
   sum.connections_active += active_connections.value();
+  sum.accept_pauses_total += accept_pauses.value();
   sum.bad_requests_total += bad_requests.value();
   sum.unrouted_total += unrouted.value();
   std::lock_guard lock(mutex_);

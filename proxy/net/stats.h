@@ -26,6 +26,7 @@ class WorkerStats {
 
   Counter accepted;
   Counter active_connections;
+  Counter accept_pauses;
   Counter bad_requests;
   Counter unrouted;
 

@@ -88,8 +88,7 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
       ++it;
       continue;
     }
-    it->second->Stop();
-    poller_.Retire(std::move(it->second));
+    StopAccepting(std::move(it->second), true);
     it = accepting_.erase(it);
   }
 }
@@ -106,21 +105,35 @@ void Worker::StartListening(const Listener& listener, UniqueFd fd) {
   auto source = std::make_unique<AcceptSource>(*this, *listener_states_.at(address), std::move(fd));
   // Without room to watch it now, it tries again like one that ran out of descriptors.
   if (!source->Start().ok()) source->OnTimer();
-  accepting_[address] = std::move(source);
+  accepting_[address].push_back(std::move(source));
 }
 
-void Worker::Drain(std::function<void()> idle) {
+void Worker::StopAccepting(std::vector<std::unique_ptr<AcceptSource>> sources, bool take_waiting) {
+  for (std::unique_ptr<AcceptSource>& source : sources) {
+    source->Stop(take_waiting);
+    poller_.Retire(std::move(source));
+  }
+}
+
+void Worker::Drain(const DrainPlan& plan, std::function<void()> idle) {
   on_idle_ = std::move(idle);
   draining_ = true;
-  for (auto& [address, source] : accepting_) {
-    source->Stop();
-    poller_.Retire(std::move(source));
+  for (auto& [address, sources] : accepting_) {
+    StopAccepting(std::move(sources), !plan.handed_over);
   }
   accepting_.clear();
   for (auto it = sessions_.begin(); it != sessions_.end();) {
     H1Session& session = **it;
     ++it;  // the session may remove itself
-    session.Drain();
+    session.Drain(plan.idle);
+  }
+}
+
+void Worker::CutRequests() {
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    H1Session& session = **it;
+    ++it;
+    if (!session.tunnels()) session.Abandon();
   }
 }
 
@@ -168,7 +181,7 @@ void Worker::OnBatchEnd() {
     drained_noted_ = false;
     if (drained_) drained_();
   }
-  if (on_idle_ && active_exchanges_ == 0) std::exchange(on_idle_, nullptr)();
+  if (on_idle_ && sessions_.empty()) std::exchange(on_idle_, nullptr)();
 }
 
 }  // namespace pando::proxy

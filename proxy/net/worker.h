@@ -58,8 +58,10 @@ class Worker {
   void Post(Poller::Task task) { poller_.Post(std::move(task)); }
   void ApplyTable(std::shared_ptr<const CompiledTable> table);
   void StartListening(const Listener& listener, UniqueFd fd);
-  // Accepts no more; `idle` is called when no request is left, now or later.
-  void Drain(std::function<void()> idle);
+  // Accepts no more; `idle` is called when no client is left, now or later.
+  void Drain(const DrainPlan& plan, std::function<void()> idle);
+  // Leaves only tunnels.
+  void CutRequests();
   void RunAfter(Millis delay, std::function<void()> task);
 
   void AddTo(std::map<std::string, ClusterStats>& clusters, DataPlaneStats& sum) const {
@@ -94,6 +96,7 @@ class Worker {
 
   void OnBatchEnd();
   void NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint);
+  void StopAccepting(std::vector<std::unique_ptr<AcceptSource>> sources, bool take_waiting);
 
   const DataPlaneConfig config_;
   const std::function<void()>& drained_;
@@ -105,7 +108,7 @@ class Worker {
   std::shared_ptr<const CompiledTable> table_;
   absl::flat_hash_map<std::string, std::shared_ptr<WorkerCluster>> clusters_;
   std::map<ListenAddress, std::unique_ptr<ListenerState>> listener_states_;
-  std::map<ListenAddress, std::unique_ptr<AcceptSource>> accepting_;
+  std::map<ListenAddress, std::vector<std::unique_ptr<AcceptSource>>> accepting_;
   std::list<std::unique_ptr<H1Session>> sessions_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   size_t active_exchanges_ = 0;
