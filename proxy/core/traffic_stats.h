@@ -75,8 +75,8 @@ struct DataPlaneStats {
   uint64_t connections_accepted_total = 0;
   uint64_t connections_active = 0;
   uint64_t accept_pauses_total = 0;  // descriptors ran out: clients waited in the backlog
-  uint64_t bad_requests_total = 0;  // 4xx made by the proxy itself
-  uint64_t unrouted_total = 0;      // 404: no route
+  uint64_t bad_requests_total = 0;   // 4xx made by the proxy itself
+  uint64_t unrouted_total = 0;       // 404: no route
   uint64_t tables_applied_total = 0;
 };
 
