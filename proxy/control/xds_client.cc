@@ -75,6 +75,13 @@ envoy::config::core::v3::Node MakeSuccessorNode(const std::string& id,
   return node;
 }
 
+envoy::config::core::v3::Node MakeSuccessorNode(const std::string& id,
+                                                const std::string& predecessor) {
+  envoy::config::core::v3::Node node = MakeNode(id);
+  (*PandoMetadata(node).mutable_fields())["predecessor"].set_string_value(predecessor);
+  return node;
+}
+
 XdsClient::XdsClient(Executor& loop, std::shared_ptr<grpc::Channel> channel,
                      envoy::config::core::v3::Node node, std::string controller,
                      TableUpdater& updater)
