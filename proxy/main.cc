@@ -1,6 +1,10 @@
 // pando-proxy: the data plane. Balances HTTP over the instances in the tables it is pushed.
+#include <string>
+#include <vector>
+
 #include "common/runtime/flags.h"
 #include "common/runtime/process_main.h"
+#include "common/runtime/respawn.h"
 #include "proxy/control/proxy_app.h"
 
 int main(int argc, char** argv) {
@@ -20,6 +24,8 @@ int main(int argc, char** argv) {
   const auto app = ProxyApp::Create(*options);
   if (!app.ok()) return FatalError(kProgram, app.status());
   OnShutdownSignal((*app)->loop(), [&] { (*app)->Drain(); });
+  OnUpgradeSignal((*app)->loop(),
+                  [&] { (*app)->Upgrade(std::vector<std::string>(argv, argv + argc)); });
   (*app)->Run();
   return 0;
 }

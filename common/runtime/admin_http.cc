@@ -1,6 +1,7 @@
 #include "common/runtime/admin_http.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
@@ -210,10 +211,29 @@ class AdminHttp::Server {
     return absl::OkStatus();
   }
 
+  void Adopt(UniqueFd listening) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof(address);
+    getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    const bool v6 = address.ss_family == AF_INET6;
+    acceptor_.assign(v6 ? tcp::v6() : tcp::v4(), listening.release());
+    port_ = acceptor_.local_endpoint().port();
+    Accept();
+  }
+
+  UniqueFd ShareListener() {
+    return UniqueFd(fcntl(acceptor_.native_handle(), F_DUPFD_CLOEXEC, 0));
+  }
+
+  void StopListening() {
+    error_code ignored;
+    acceptor_.close(ignored);
+  }
+
  private:
   void Accept() {
     acceptor_.async_accept([this, shared = shared_](const error_code& error, tcp::socket socket) {
-      if (shared->closed) return;
+      if (shared->closed || !acceptor_.is_open()) return;
       if (error) {
         RetryAfter(error);
         return;
@@ -231,7 +251,7 @@ class AdminHttp::Server {
     LogWarn("admin connection not accepted", {{"error", error.message()}});
     retry_.expires_after(kAcceptRetry);
     retry_.async_wait([this, shared = shared_](const error_code&) {
-      if (!shared->closed) Accept();
+      if (!shared->closed && acceptor_.is_open()) Accept();
     });
   }
 
@@ -258,6 +278,12 @@ void AdminHttp::Handle(std::string path, Handler handler) {
 absl::Status AdminHttp::Listen(const std::string& address, const std::string& flag_name) {
   return server_->Listen(address, flag_name);
 }
+
+void AdminHttp::Adopt(UniqueFd listening) { server_->Adopt(std::move(listening)); }
+
+UniqueFd AdminHttp::ShareListener() const { return server_->ShareListener(); }
+
+void AdminHttp::StopListening() { server_->StopListening(); }
 
 uint16_t AdminHttp::port() const { return server_->port(); }
 

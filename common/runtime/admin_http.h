@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/runtime/event_loop.h"
 #include "common/runtime/metrics.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando {
 
@@ -34,6 +35,12 @@ class AdminHttp {
   // "127.0.0.1:7480"; port 0 takes a free one. Error: "cannot listen on 127.0.0.1:7480: address
   // already in use (another program has it; choose another with --http-listen)".
   absl::Status Listen(const std::string& address, const std::string& flag_name);
+  // A socket that listens already, in another process so far.
+  void Adopt(UniqueFd listening);
+  // A duplicate of the listening socket; invalid when there is no room for one.
+  UniqueFd ShareListener() const;
+  // Leaves the address to others; connections that are open live on.
+  void StopListening();
   uint16_t port() const;
 
  private:

@@ -80,29 +80,37 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& path) 
   if (path.empty()) return absl::InvalidArgumentError("--data-dir: must not be empty");
   if (const int error = MakeDirs(path); error != 0) return DirError(path, error);
   const std::string lock_path = absl::StrCat(path, "/lock");
-  const int fd = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return DirError(path, errno);
-  absl::Cleanup close_fd = [fd] { close(fd); };
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.valid()) return DirError(path, errno);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return DirError(path, errno);
     char holder[32] = {};
-    const ssize_t length = pread(fd, holder, sizeof(holder) - 1, 0);
+    const ssize_t length = pread(lock.get(), holder, sizeof(holder) - 1, 0);
     const std::string pid(absl::StripAsciiWhitespace({holder, length > 0 ? size_t(length) : 0}));
     return absl::FailedPreconditionError(
         absl::StrCat("data directory ", path, " is in use by ",
                      pid.empty() ? "another process" : absl::StrCat("process ", pid),
                      " (stop it or choose another with --data-dir)"));
   }
-  const std::string pid = absl::StrCat(getpid(), "\n");
-  if (ftruncate(fd, 0) != 0 ||
-      pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-    return DirError(path, errno);
-  }
-  std::move(close_fd).Cancel();
-  return std::unique_ptr<DataDir>(new DataDir(path, fd));
+  auto dir = std::unique_ptr<DataDir>(new DataDir(path, std::move(lock)));
+  PANDO_RETURN_IF_ERROR(dir->NameHolder());
+  return dir;
 }
 
-DataDir::~DataDir() { close(lock_fd_); }
+std::unique_ptr<DataDir> DataDir::Adopt(const std::string& path, UniqueFd lock) {
+  return std::unique_ptr<DataDir>(new DataDir(path, std::move(lock)));
+}
+
+UniqueFd DataDir::ShareLock() const { return UniqueFd(fcntl(lock_.get(), F_DUPFD_CLOEXEC, 0)); }
+
+absl::Status DataDir::NameHolder() {
+  const std::string pid = absl::StrCat(getpid(), "\n");
+  if (ftruncate(lock_.get(), 0) != 0 ||
+      pwrite(lock_.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return DirError(path_, errno);
+  }
+  return absl::OkStatus();
+}
 
 std::string DataDir::File(std::string_view name) const {
   return absl::StrCat(path_, "/", std::string(name));

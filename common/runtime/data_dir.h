@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando {
 
@@ -18,17 +20,23 @@ class DataDir {
   // "data directory /var/lib/pando/agent: permission denied (run as its owner or choose another
   // with --data-dir)", "... is in use by process 123".
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(const std::string& path);
-  ~DataDir();
+  // One whose lock was handed over by the process that held it: both hold it until either ends.
+  static std::unique_ptr<DataDir> Adopt(const std::string& path, UniqueFd lock);
   DataDir(const DataDir&) = delete;
   DataDir& operator=(const DataDir&) = delete;
+
+  // A duplicate of the lock's descriptor, to be handed over; invalid when there is no room for one.
+  UniqueFd ShareLock() const;
+  // Writes this process's id into the lock file, for the message above.
+  absl::Status NameHolder();
 
   const std::string& path() const { return path_; }
   std::string File(std::string_view name) const;
 
  private:
-  DataDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  DataDir(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
-  int lock_fd_;
+  UniqueFd lock_;
 };
 
 // Writes <path>.tmp, fsyncs, renames over `path`, fsyncs the directory: after a crash either the

@@ -110,6 +110,16 @@ void Cluster::ProxyDisconnected(const ProxyId& proxy, Instant now, Effects& effe
   core_->Finish(now, effects);
 }
 
+void Cluster::ProxyExpected(const ProxyId& proxy, Instant now, Effects& effects) {
+  core_->ProxyExpected(proxy, now);
+  core_->Finish(now, effects);
+}
+
+void Cluster::ProxyLeft(const ProxyId& proxy, Instant now, Effects& effects) {
+  core_->ProxyLeft(proxy);
+  core_->Finish(now, effects);
+}
+
 void Cluster::ProxyAcked(const ProxyId& proxy, const AppId& app, uint64_t generation, Instant now,
                          Effects& effects) {
   core_->ProxyAcked(proxy, app, generation, now);

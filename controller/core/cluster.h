@@ -256,6 +256,11 @@ class Cluster {
   void ProxyConnected(const ProxyId& proxy, const ProxyCapabilities& capabilities, Instant now,
                       Effects& effects);
   void ProxyDisconnected(const ProxyId& proxy, Instant now, Effects& effects);
+  // Another proxy says that this one has requests in flight: it counts as live from here on, and
+  // has a lease to come forward.
+  void ProxyExpected(const ProxyId& proxy, Instant now, Effects& effects);
+  // It says itself that it has no requests any more and takes no new ones.
+  void ProxyLeft(const ProxyId& proxy, Instant now, Effects& effects);
   // The proxy runs the app's table of `generation` (or a later one with equal content).
   void ProxyAcked(const ProxyId& proxy, const AppId& app, uint64_t generation, Instant now,
                   Effects& effects);

@@ -97,6 +97,8 @@ class Cluster::Core {
   // ---- cluster_proxies.cc ----
   void ProxyConnected(const ProxyId& id, const ProxyCapabilities& capabilities);
   void ProxyDisconnected(const ProxyId& id, Instant now);
+  void ProxyExpected(const ProxyId& id, Instant now);
+  void ProxyLeft(const ProxyId& id);
   void ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation, Instant now);
   void ProxyNacked(const ProxyId& id, const std::string& reason);
   void ProxyNackOver(const ProxyId& id);

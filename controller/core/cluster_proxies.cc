@@ -29,6 +29,20 @@ void Cluster::Core::ProxyDisconnected(const ProxyId& id, Instant now) {
   AddEvent("proxy-disconnected", {}, "", {}, id.value);
 }
 
+void Cluster::Core::ProxyExpected(const ProxyId& id, Instant now) {
+  const auto [found, joined] = proxies_.try_emplace(id);
+  if (!joined) return;
+  out_.writes.push_back(PutProxy{id});
+  deadlines_.Set({DeadlineKey::kProxy, id.value}, now + policy_.proxy_lease);
+  MarkAllDirty();
+}
+
+void Cluster::Core::ProxyLeft(const ProxyId& id) {
+  if (!proxies_.contains(id)) return;
+  deadlines_.Clear({DeadlineKey::kProxy, id.value});
+  ForgetProxy(id);
+}
+
 void Cluster::Core::ForgetProxy(const ProxyId& id) {
   proxies_.erase(id);
   out_.writes.push_back(DeleteProxy{id});

@@ -250,6 +250,48 @@ TEST(ClusterDrainTest, AProxyThatComesBackCountsByWhatItAcknowledgesThen) {
   EXPECT_FALSE(d.h.Ordered(d.id));
 }
 
+TEST(ClusterDrainTest, APredecessorCountsBeforeItComesForwardItself) {
+  Drained d({{"p", true}});
+  const ProxyId old{"p~1"};
+  d.h.Do([&](Effects& e) { d.h.cluster->ProxyExpected(old, d.h.now, e); });
+  d.h.ConnectProxy("p");
+  d.h.Ack("p");
+  d.h.InFlight("p", d.id, 0, true);
+  EXPECT_TRUE(d.h.Ordered(d.id)) << "the old process may have a request there";
+  d.h.ConnectProxy("p~1");
+  // Said again by a stream that came later, it changes nothing.
+  d.h.Do([&](Effects& e) { d.h.cluster->ProxyExpected(old, d.h.now, e); });
+  d.h.Ack("p~1");
+  d.h.InFlight("p~1", d.id, 1, true);
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.InFlight("p~1", d.id, 0, true);
+  EXPECT_FALSE(d.h.Ordered(d.id));
+}
+
+TEST(ClusterDrainTest, APredecessorThatNeverComesIsWaitedForAsLongAsALease) {
+  Drained d({{"p", true}});
+  d.h.Do([&](Effects& e) { d.h.cluster->ProxyExpected(ProxyId{"p~1"}, d.h.now, e); });
+  d.h.AckAll();
+  d.h.DrainAll();
+  d.h.Pass(seconds(9));
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Pass(seconds(1));
+  EXPECT_FALSE(d.h.Ordered(d.id));
+}
+
+TEST(ClusterDrainTest, AProxyThatSaidGoodbyeIsNotWaitedFor) {
+  Drained d({{"p", true}, {"q", true}});
+  d.h.Ack("q");
+  d.h.InFlight("q", d.id, 0, true);
+  EXPECT_TRUE(d.h.Ordered(d.id));
+  d.h.Do([&](Effects& e) { d.h.cluster->ProxyLeft(ProxyId{"p"}, d.h.now, e); });
+  EXPECT_FALSE(d.h.Ordered(d.id));
+  EXPECT_EQ(d.h.model.Load().proxies.size(), 1u);
+  // Its stream's end, which follows, is no news.
+  d.h.DisconnectProxy("p");
+  EXPECT_EQ(d.h.Count("proxy-disconnected"), 0u);
+}
+
 TEST(ClusterDrainTest, EndsWithTheProcess) {
   Drained d({{"p", true}});
   d.h.Say(d.id, Phase::kBackoff);

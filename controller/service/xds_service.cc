@@ -44,6 +44,17 @@ discovery::DeltaDiscoveryResponse ToMessage(const DeltaResponse& response) {
   return message;
 }
 
+// What Pando's proxy says of itself beyond xDS; an empty value when it says nothing.
+const google::protobuf::Value& PandoField(const envoy::config::core::v3::Node& node,
+                                          const char* name) {
+  const auto& metadata = node.metadata().fields();
+  const auto pando = metadata.find("pando");
+  if (pando == metadata.end()) return google::protobuf::Value::default_instance();
+  const auto& fields = pando->second.struct_value().fields();
+  const auto field = fields.find(name);
+  return field == fields.end() ? google::protobuf::Value::default_instance() : field->second;
+}
+
 }  // namespace
 
 class XdsService::DeltaSession final
@@ -67,6 +78,13 @@ class XdsService::DeltaSession final
 
   void OnMessage(discovery::DeltaDiscoveryRequest& message) override {
     if (proxy_.empty() && !Identify(message.node())) return;
+    if (const ProxyId ended{PandoField(message.node(), "ended").string_value()}; !ended.empty()) {
+      return Forget(ended);
+    }
+    if (PandoField(message.node(), "leaving").bool_value()) {
+      if (service_.current_[proxy_] == this) Forget(proxy_);
+      return Close(grpc::Status::OK);
+    }
     ResourceType type;
     if (!ParseTypeUrl(message.type_url(), &type)) {
       LogDebug("resource type not served", {{"proxy", proxy_.value}, {"type", message.type_url()}});
@@ -86,7 +104,9 @@ class XdsService::DeltaSession final
     DeltaSession* const previous = std::exchange(current, this);
     const ProxyCapabilities capabilities{.version = node.user_agent_version(),
                                          .reports_drains = node.user_agent_name() == kPandoProxy};
+    const ProxyId predecessor{PandoField(node, "predecessor").string_value()};
     service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
+      if (!predecessor.empty()) cluster.ProxyExpected(predecessor, now, effects);
       cluster.ProxyConnected(proxy_, capabilities, now, effects);
     });
     LogDebug("proxy stream begins", {{"proxy", proxy_.value}, {"version", capabilities.version}});
@@ -95,6 +115,13 @@ class XdsService::DeltaSession final
       previous->Close({grpc::StatusCode::ABORTED, "replaced by a newer stream of this proxy"});
     }
     return true;
+  }
+
+  // It has no requests any more: nobody needs to wait for it, not even for its lease.
+  void Forget(const ProxyId& proxy) {
+    service_.control_.Do([&](Cluster& cluster, Instant now, Effects& effects) {
+      cluster.ProxyLeft(proxy, now, effects);
+    });
   }
 
   void Report(const DeltaProgress& progress) {

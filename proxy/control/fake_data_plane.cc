@@ -151,7 +151,7 @@ void DataPlane::OnDrained(std::function<void()> callback) {
 }
 
 void DataPlane::Inherit(std::vector<ListeningSockets> /*sockets*/) {}
-void DataPlane::DropInherited() {}
+std::vector<std::string> DataPlane::DropInherited() { return {}; }
 std::vector<ListeningSockets> DataPlane::ShareListeners() const { return {}; }
 void DataPlane::Drain(const DrainPlan& /*plan*/, absl::AnyInvocable<void()> done) { done(); }
 

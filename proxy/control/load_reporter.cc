@@ -39,6 +39,13 @@ LoadReporter::~LoadReporter() = default;
 
 void LoadReporter::Start() { Connect(); }
 
+void LoadReporter::Reconnect(envoy::config::core::v3::Node node) {
+  node_ = std::move(node);
+  ++schedule_;
+  stream_.reset();
+  Connect();
+}
+
 void LoadReporter::OnTable(std::shared_ptr<const ProxyTable> table) {
   table_ = std::move(table);
   drain_due_ = true;
@@ -57,6 +64,7 @@ void LoadReporter::OnDrained() {
 }
 
 void LoadReporter::Connect() {
+  ++connects_;
   asked_ = false;
   stream_ = std::make_unique<ClientStream<Request, Response>>(
       loop_,
@@ -104,9 +112,10 @@ void LoadReporter::OnEnd() {
   stream_.reset();
   asked_ = false;
   const double unit = static_cast<double>(random_()) / std::mt19937::max();
-  loop_.RunAfter(Backoff(kReconnect, attempt_++, unit), [this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) Connect();
-  });
+  loop_.RunAfter(Backoff(kReconnect, attempt_++, unit),
+                 [this, alive = std::weak_ptr(alive_), connects = connects_] {
+                   if (!alive.expired() && connects == connects_) Connect();
+                 });
 }
 
 void LoadReporter::WriteDue() {

@@ -32,6 +32,8 @@ class LoadReporter {
   ~LoadReporter();
 
   void Start();
+  // Reports under another name from now on.
+  void Reconnect(envoy::config::core::v3::Node node);
   // All workers run `table`.
   void OnTable(std::shared_ptr<const ProxyTable> table);
   // A draining endpoint has nothing in flight any more. Any thread; not after the destructor began.
@@ -59,7 +61,7 @@ class LoadReporter {
   Executor& loop_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<envoy::service::load_stats::v3::LoadReportingService::Stub> stub_;
-  const envoy::config::core::v3::Node node_;
+  envoy::config::core::v3::Node node_;
   const std::function<DataPlaneStats()> stats_;
   std::shared_ptr<const ProxyTable> table_;
 
@@ -69,6 +71,7 @@ class LoadReporter {
   std::set<std::string> clusters_;
   Millis interval_{1'000};
   uint64_t schedule_ = 0;  // outdates earlier timers
+  uint64_t connects_ = 0;  // likewise, of reconnecting
   bool full_due_ = false;
   bool drain_due_ = false;
   std::map<std::string, Totals> last_totals_;

@@ -1,7 +1,9 @@
 #include "proxy/control/proxy_app.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -9,12 +11,17 @@
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/log.h"
+#include "common/runtime/respawn.h"
 
 namespace pando::proxy {
 namespace {
 
 constexpr char kTableFile[] = "table.pb";
 constexpr int kMaxWorkers = 256;
+// Clients between requests are given so long to bring the next one to a process that is succeeded;
+// whoever is active has moved over by then.
+constexpr Millis kIdleGrace{5'000};
+constexpr Millis kGoodbyePatience{500};
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -22,15 +29,18 @@ std::string HostName() {
   return name.data();
 }
 
-absl::StatusOr<Millis> ParseDrainTimeout(const std::string& text) {
+absl::StatusOr<Millis> ParseTimeout(const char* flag, const std::string& text) {
   absl::Duration duration;
   if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration() ||
       duration > absl::Hours(24)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--drain-timeout: \"", text, "\" is not a duration from 0s to 24h (for example 30s, 2m)"));
+        flag, ": \"", text, "\" is not a duration from 0s to 24h (for example 30s, 2m)"));
   }
   return Millis{absl::ToInt64Milliseconds(duration)};
 }
+
+// What a proxy calls itself once another process has its id.
+std::string PredecessorId(const std::string& id) { return absl::StrCat(id, "~", getpid()); }
 
 DataPlaneConfig ToConfig(const ProxyOptions& options) {
   DataPlaneConfig config;
@@ -49,6 +59,10 @@ void ProxyFlags::AddTo(Flags& flags) {
   flags.Add("http-listen", http_listen, "address for /metrics, /healthz, /table and /stats");
   flags.Add("workers", workers, "threads that serve; 0 is one per CPU");
   flags.Add("drain-timeout", drain_timeout, "how long requests may take to end at shutdown");
+  flags.Add("tunnel-drain-timeout", tunnel_drain_timeout,
+            "how long upgraded connections (WebSocket) may live on at shutdown");
+  flags.AddSwitch("takeover", takeover,
+                  "take over from the proxy that runs in the data directory, if there is one");
   flags.AddSwitch("insecure", insecure,
                   "allow addresses beyond loopback although nobody is authenticated");
 }
@@ -66,14 +80,26 @@ absl::StatusOr<ProxyOptions> ProxyFlags::Read() const {
         absl::StrCat("--workers: ", workers, " is not in 0-", kMaxWorkers));
   }
   options.workers = workers;
-  PANDO_ASSIGN_OR_RETURN(options.drain_timeout, ParseDrainTimeout(drain_timeout));
+  PANDO_ASSIGN_OR_RETURN(options.drain_timeout, ParseTimeout("--drain-timeout", drain_timeout));
+  PANDO_ASSIGN_OR_RETURN(options.tunnel_drain_timeout,
+                         ParseTimeout("--tunnel-drain-timeout", tunnel_drain_timeout));
+  options.takeover = takeover;
   return options;
 }
 
 absl::StatusOr<std::unique_ptr<ProxyApp>> ProxyApp::Create(const ProxyOptions& options) {
-  PANDO_ASSIGN_OR_RETURN(std::unique_ptr<DataDir> data_dir, DataDir::Open(options.data_dir));
+  std::optional<Inheritance> inherited;
+  if (options.takeover) {
+    PANDO_ASSIGN_OR_RETURN(inherited, AskForTakeover(options.data_dir));
+  }
+  std::unique_ptr<DataDir> data_dir;
+  if (inherited) {
+    data_dir = DataDir::Adopt(options.data_dir, std::move(inherited->estate.lock));
+  } else {
+    PANDO_ASSIGN_OR_RETURN(data_dir, DataDir::Open(options.data_dir));
+  }
   auto app = std::unique_ptr<ProxyApp>(new ProxyApp(options, std::move(data_dir)));
-  PANDO_RETURN_IF_ERROR(app->Start());
+  PANDO_RETURN_IF_ERROR(app->Start(std::move(inherited)));
   return app;
 }
 
@@ -89,44 +115,160 @@ ProxyApp::ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_di
       reporter_(loop_, channel_, MakeNode(options.id), [this] { return data_plane_->Stats(); }),
       proxy_metrics_(
           std::make_shared<ProxyMetrics>(ProxyParts{updater_, client_, *data_plane_, draining_})),
-      http_(loop_, metrics_) {}
+      http_(loop_, metrics_),
+      takeover_server_(
+          loop_, options.data_dir,
+          {.estate = [this] { return Share(); }, .handed_over = [this] { HandOver(); }}) {}
 
 // The workers first: none may call a reporter that is being destroyed.
 ProxyApp::~ProxyApp() { data_plane_.reset(); }
 
-absl::Status ProxyApp::Start() {
+absl::Status ProxyApp::Start(std::optional<Inheritance> inherited) {
   data_plane_->OnDrained([this] { reporter_.OnDrained(); });
   PANDO_RETURN_IF_ERROR(data_plane_->Start());
   updater_.SetHooks({
       .send = [this](const XdsRequest& request) { client_.Send(request); },
-      .switched =
-          [this](std::shared_ptr<const ProxyTable> table) { reporter_.OnTable(std::move(table)); },
-      .save = [this](const XdsSnapshot& snapshot) { table_file_.Save(snapshot); },
+      .switched = [this](std::shared_ptr<const ProxyTable> table) { OnSwitched(std::move(table)); },
+      .save =
+          [this](const XdsSnapshot& snapshot) {
+            if (owner_) table_file_.Save(snapshot);
+          },
   });
   AddProxyPages(http_, {updater_, client_, *data_plane_, draining_});
   metrics_.AddCollectable(proxy_metrics_);
-  PANDO_RETURN_IF_ERROR(http_.Listen(options_.http_listen.ToString(), "--http-listen"));
-  updater_.Restore(table_file_.Load());
+  const bool succeeds = inherited.has_value();
+  if (succeeds) {
+    PANDO_RETURN_IF_ERROR(Inherit(*std::move(inherited)));
+  } else {
+    PANDO_RETURN_IF_ERROR(http_.Listen(options_.http_listen.ToString(), "--http-listen"));
+    updater_.Restore(table_file_.Load());
+    Own();
+  }
+  const bool has_table = updater_.source() == TableUpdater::Source::kFile;
+  LogInfo("proxy started", {{"id", options_.id},
+                            {"controller", options_.controller.ToString()},
+                            {"http", absl::StrCat(options_.http_listen.host, ":", http_.port())},
+                            {"table", !has_table ? "none"
+                                      : succeeds ? "the running proxy's"
+                                                 : "last run's"}});
+  return absl::OkStatus();
+}
+
+// Has all workers serve by the table of the proxy that runs; that one is told once they do.
+absl::Status ProxyApp::Inherit(Inheritance inherited) {
+  Estate& estate = inherited.estate;
+  if (estate.admin.valid() && estate.admin_address == options_.http_listen.ToString()) {
+    http_.Adopt(std::move(estate.admin));
+  } else {
+    PANDO_RETURN_IF_ERROR(http_.Listen(options_.http_listen.ToString(), "--http-listen"));
+  }
+  data_plane_->Inherit(std::move(estate.listeners));
+  updater_.Restore(estate.snapshot);
+  if (const std::vector<std::string> lost = data_plane_->DropInherited(); !lost.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--takeover: the running proxy serves ", lost[0],
+                     ", which this version would not; it goes on"));
+  }
+  client_.SetNode(MakeSuccessorNode(options_.id, estate.predecessor));
+  succession_ =
+      std::make_unique<Succession>(loop_, std::move(inherited.wire),
+                                   Succession::Hooks{.over = [this] { Own(); },
+                                                     .gone =
+                                                         [this, predecessor = estate.predecessor] {
+                                                           client_.SetNode(MakeNode(options_.id));
+                                                           client_.SayEnded(predecessor);
+                                                         }});
+  if (updater_.source() == TableUpdater::Source::kNone) OnSwitched(nullptr);
+  return absl::OkStatus();
+}
+
+void ProxyApp::OnSwitched(std::shared_ptr<const ProxyTable> table) {
+  if (table != nullptr) reporter_.OnTable(std::move(table));
+  if (succession_ == nullptr || std::exchange(announced_, true)) return;
+  loop_.Post([this] { succession_->SayServing(); });
+}
+
+void ProxyApp::Own() {
+  owner_ = true;
+  if (succession_ != nullptr) {
+    LogInfo("took over", {{"id", options_.id}});
+    if (const absl::Status named = data_dir_->NameHolder(); !named.ok()) {
+      LogWarn("lock file not written", {{"error", std::string(named.message())}});
+    }
+    table_file_.Save(updater_.snapshot());
+  }
+  takeover_server_.Start();
   client_.Start();
   reporter_.Start();
-  LogInfo("proxy started",
-          {{"id", options_.id},
-           {"controller", options_.controller.ToString()},
-           {"http", absl::StrCat(options_.http_listen.host, ":", http_.port())},
-           {"table", updater_.source() == TableUpdater::Source::kFile ? "last run's" : "none"}});
-  return absl::OkStatus();
+  NotifyServiceManager(absl::StrCat("READY=1\nMAINPID=", getpid()));
+}
+
+Estate ProxyApp::Share() const {
+  return {.lock = data_dir_->ShareLock(),
+          .snapshot = updater_.snapshot(),
+          .listeners = data_plane_->ShareListeners(),
+          .admin_address = options_.http_listen.ToString(),
+          .admin = http_.ShareListener(),
+          .predecessor = PredecessorId(options_.id)};
+}
+
+void ProxyApp::HandOver() {
+  LogInfo("another process took over; draining",
+          {{"timeout_ms", absl::StrCat(options_.drain_timeout.count())}});
+  draining_ = true;
+  owner_ = false;
+  table_file_.Close();
+  http_.StopListening();
+  // What is in flight here has to be counted until it is over, and the successor has the id now.
+  const envoy::config::core::v3::Node node = MakeNode(PredecessorId(options_.id));
+  client_.Reconnect(node);
+  reporter_.Reconnect(node);
+  data_plane_->Drain({.requests = options_.drain_timeout,
+                      .tunnels = options_.tunnel_drain_timeout,
+                      .idle = std::min(kIdleGrace, options_.drain_timeout),
+                      .handed_over = true},
+                     [this] { loop_.Post([this] { EndWithoutClients(); }); });
 }
 
 void ProxyApp::Run() {
   loop_.Run();
-  table_file_.Save(updater_.snapshot());
+  if (owner_) table_file_.Save(updater_.snapshot());
 }
 
 void ProxyApp::Drain() {
   if (std::exchange(draining_, true)) return;
   LogInfo("draining", {{"timeout_ms", absl::StrCat(options_.drain_timeout.count())}});
-  data_plane_->Drain({.requests = options_.drain_timeout, .tunnels = options_.drain_timeout},
-                     [this] { loop_.Stop(); });
+  NotifyServiceManager("STOPPING=1");
+  takeover_server_.Stop();
+  data_plane_->Drain({.requests = options_.drain_timeout, .tunnels = options_.tunnel_drain_timeout},
+                     [this] { loop_.Post([this] { EndWithoutClients(); }); });
+}
+
+void ProxyApp::EndWithoutClients() {
+  client_.Leave([this] { loop_.Stop(); });
+  loop_.RunAfter(kGoodbyePatience, [this] { loop_.Stop(); });
+}
+
+void ProxyApp::Upgrade(std::vector<std::string> command) {
+  if (draining_ || !owner_ || successor_ != 0) {
+    LogWarn("not upgraded: this process is being replaced or ends already", {});
+    return;
+  }
+  if (std::ranges::find(command, "--takeover") == command.end()) command.push_back("--takeover");
+  const absl::StatusOr<pid_t> started = StartProgram(command);
+  if (!started.ok()) {
+    LogError("not upgraded; serving on", {{"error", std::string(started.status().message())}});
+    return;
+  }
+  successor_ = *started;
+  LogInfo("upgrade begins", {{"program", command[0]}, {"pid", absl::StrCat(successor_)}});
+  OnChildExit(loop_, successor_, [this](int status) {
+    successor_ = 0;
+    const bool exited = WIFEXITED(status);
+    LogError(draining_ ? "the successor ended" : "not upgraded, the new process ended; serving on",
+             {{exited ? "exit_code" : "signal",
+               absl::StrCat(exited ? WEXITSTATUS(status) : WTERMSIG(status))}});
+  });
 }
 
 }  // namespace pando::proxy

@@ -1,8 +1,12 @@
 // The proxy's parts, wired: data plane, table, controller streams, admin pages.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/runtime/admin_http.h"
@@ -14,6 +18,7 @@
 #include "proxy/control/proxy_status.h"
 #include "proxy/control/table_file.h"
 #include "proxy/control/table_updater.h"
+#include "proxy/control/takeover.h"
 #include "proxy/control/xds_client.h"
 #include "proxy/net/data_plane.h"
 
@@ -26,6 +31,8 @@ struct ProxyOptions {
   HostPort http_listen;
   int workers = 0;
   Millis drain_timeout{30'000};
+  Millis tunnel_drain_timeout{60'000};
+  bool takeover = false;
 };
 
 // As written on the command line. Outlives the Flags it was added to.
@@ -36,6 +43,8 @@ struct ProxyFlags {
   std::string http_listen = "127.0.0.1:7482";
   int workers = 0;
   std::string drain_timeout = "30s";
+  std::string tunnel_drain_timeout = "60s";
+  bool takeover = false;
   bool insecure = false;
 
   ProxyFlags();
@@ -46,7 +55,9 @@ struct ProxyFlags {
 
 class ProxyApp {
  public:
-  // Serves by the last run's table from here on, if there is one. Errors are one line, for people.
+  // Serves by the last run's table from here on, if there is one. With options.takeover, whoever
+  // runs in the data directory is asked for its listening sockets and its table; Run then completes
+  // the takeover. Errors are one line, for people; the running proxy is not touched by them.
   static absl::StatusOr<std::unique_ptr<ProxyApp>> Create(const ProxyOptions& options);
   ~ProxyApp();
   ProxyApp(const ProxyApp&) = delete;
@@ -56,13 +67,22 @@ class ProxyApp {
   void Run();
   // On the loop: stops accepting, lets requests end within the drain timeout, ends Run.
   void Drain();
+  // On the loop: starts `command`, this process's own, to take over from this one.
+  void Upgrade(std::vector<std::string> command);
 
   EventLoop& loop() { return loop_; }
   uint16_t http_port() const { return http_.port(); }
 
  private:
   ProxyApp(const ProxyOptions& options, std::unique_ptr<DataDir> data_dir);
-  absl::Status Start();
+  absl::Status Start(std::optional<Inheritance> inherited);
+  absl::Status Inherit(Inheritance inherited);
+  void OnSwitched(std::shared_ptr<const ProxyTable> table);
+  // From here on the data directory and the proxy's id are this process's.
+  void Own();
+  Estate Share() const;
+  void HandOver();
+  void EndWithoutClients();
 
   // In the order things may use each other: what is below goes first.
   const ProxyOptions options_;
@@ -70,7 +90,9 @@ class ProxyApp {
   Metrics metrics_;
   std::unique_ptr<DataDir> data_dir_;
   TableFile table_file_;
+  bool owner_ = false;
   bool draining_ = false;
+  pid_t successor_ = 0;  // started by Upgrade and not ended
   std::shared_ptr<grpc::Channel> channel_;
   // Before the reporter it reports to: its workers are joined in its destructor, and until then
   // they may call. See ~ProxyApp.
@@ -80,6 +102,9 @@ class ProxyApp {
   LoadReporter reporter_;
   std::shared_ptr<ProxyMetrics> proxy_metrics_;
   AdminHttp http_;
+  TakeoverServer takeover_server_;
+  std::unique_ptr<Succession> succession_;  // null: started alone
+  bool announced_ = false;                  // it was said that this process serves
 };
 
 }  // namespace pando::proxy

@@ -57,7 +57,8 @@ absl::StatusOr<XdsSnapshot> ParseSnapshot(std::string_view bytes) {
 
 TableFile::TableFile(std::string path) : path_(std::move(path)), writer_([this] { Run(); }) {}
 
-TableFile::~TableFile() {
+void TableFile::Close() {
+  if (!writer_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
@@ -80,7 +81,7 @@ XdsSnapshot TableFile::Load() const {
 }
 
 void TableFile::Save(const XdsSnapshot& snapshot) {
-  if (last_ == snapshot) return;
+  if (last_ == snapshot || !writer_.joinable()) return;
   last_ = snapshot;
   {
     const std::lock_guard lock(mutex_);

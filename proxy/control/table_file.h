@@ -25,8 +25,7 @@ absl::StatusOr<XdsSnapshot> ParseSnapshot(std::string_view bytes);
 class TableFile {
  public:
   explicit TableFile(std::string path);
-  // Writes what is waiting.
-  ~TableFile();
+  ~TableFile() { Close(); }
   TableFile(const TableFile&) = delete;
   TableFile& operator=(const TableFile&) = delete;
 
@@ -34,6 +33,8 @@ class TableFile {
   XdsSnapshot Load() const;
   // Cheap when nothing changed since the last one.
   void Save(const XdsSnapshot& snapshot);
+  // Writes what is waiting, and nothing after that: the file is another process's now.
+  void Close();
 
  private:
   void Run();

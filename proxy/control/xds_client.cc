@@ -33,6 +33,10 @@ absl::StatusOr<XdsUpdate> ToUpdate(
   return update;
 }
 
+google::protobuf::Struct& PandoMetadata(envoy::config::core::v3::Node& node) {
+  return *(*node.mutable_metadata()->mutable_fields())["pando"].mutable_struct_value();
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeControllerChannel(const std::string& address) {
@@ -59,6 +63,13 @@ envoy::config::core::v3::Node MakeNode(const std::string& id) {
   return node;
 }
 
+envoy::config::core::v3::Node MakeSuccessorNode(const std::string& id,
+                                                const std::string& predecessor) {
+  envoy::config::core::v3::Node node = MakeNode(id);
+  (*PandoMetadata(node).mutable_fields())["predecessor"].set_string_value(predecessor);
+  return node;
+}
+
 XdsClient::XdsClient(Executor& loop, std::shared_ptr<grpc::Channel> channel,
                      envoy::config::core::v3::Node node, std::string controller,
                      TableUpdater& updater)
@@ -73,7 +84,47 @@ XdsClient::~XdsClient() = default;
 
 void XdsClient::Start() { Connect(); }
 
+void XdsClient::Reconnect(envoy::config::core::v3::Node node) {
+  node_ = std::move(node);
+  stream_.reset();
+  link_ = Link::kUnknown;
+  updater_.OnDisconnected();
+  Connect();
+}
+
+void XdsClient::Leave(std::function<void()> left) {
+  left_ = std::move(left);
+  if (link_ == Link::kDown) return left_();
+  SayDue();
+}
+
+void XdsClient::SayEnded(const std::string& predecessor) {
+  ended_ = predecessor;
+  SayDue();
+}
+
+void XdsClient::SayDue() {
+  if (link_ != Link::kUp) return;
+  const auto say = [this](const char* name, const google::protobuf::Value& value) {
+    Request& message = outbox_.emplace_back();
+    message.set_type_url(TypeUrl(XdsType::kCluster));
+    *message.mutable_node() = node_;
+    (*PandoMetadata(*message.mutable_node()).mutable_fields())[name] = value;
+  };
+  google::protobuf::Value value;
+  if (!ended_.empty()) {
+    value.set_string_value(std::exchange(ended_, {}));
+    say("ended", value);
+  }
+  if (left_) {
+    value.set_bool_value(true);
+    say("leaving", value);
+  }
+  WriteNext();
+}
+
 void XdsClient::Connect() {
+  ++connects_;
   outbox_.clear();
   said_node_ = false;
   stream_ = std::make_unique<ClientStream<Request, Response>>(
@@ -119,7 +170,8 @@ void XdsClient::OnWritten() {
     LogInfo("controller connected", {{"controller", controller_}});
     up_since_ = loop_.Now();
   }
-  link_ = Link::kUp;
+  const bool came_up = std::exchange(link_, Link::kUp) != Link::kUp;
+  if (came_up) SayDue();
   WriteNext();
 }
 
@@ -142,7 +194,7 @@ void XdsClient::OnResponse(const Response& response) {
 }
 
 void XdsClient::OnEnd(const grpc::Status& status) {
-  if (link_ != Link::kDown) {
+  if (link_ != Link::kDown && !left_) {
     LogWarn(link_ == Link::kUp ? "controller lost" : "controller unreachable",
             {{"controller", controller_},
              {"error", status.ok() ? "it ended the stream" : status.error_message()}});
@@ -152,10 +204,12 @@ void XdsClient::OnEnd(const grpc::Status& status) {
   link_ = Link::kDown;
   stream_.reset();
   updater_.OnDisconnected();
+  if (left_) return left_();
   const double unit = static_cast<double>(random_()) / std::mt19937::max();
-  loop_.RunAfter(Backoff(kReconnect, attempt_++, unit), [this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) Connect();
-  });
+  loop_.RunAfter(Backoff(kReconnect, attempt_++, unit),
+                 [this, alive = std::weak_ptr(alive_), connects = connects_] {
+                   if (!alive.expired() && connects == connects_) Connect();
+                 });
 }
 
 }  // namespace pando::proxy

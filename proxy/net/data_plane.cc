@@ -55,7 +55,7 @@ class DataPlane::Workers {
   absl::Status PrepareListeners(const std::vector<Listener>& listeners);
   void SetTable(std::shared_ptr<const ProxyTable> table, absl::AnyInvocable<void()> switched);
   void Inherit(std::vector<ListeningSockets> sockets);
-  void DropInherited() { inherited_.clear(); }
+  std::vector<std::string> DropInherited();
   std::vector<ListeningSockets> ShareListeners() const;
   void Drain(const DrainPlan& plan, absl::AnyInvocable<void()> done);
   DataPlaneStats Stats() const;
@@ -133,6 +133,14 @@ void DataPlane::Workers::Inherit(std::vector<ListeningSockets> sockets) {
   for (ListeningSockets& of_address : sockets) {
     inherited_[{of_address.address, of_address.port}] = std::move(of_address.fds);
   }
+}
+
+std::vector<std::string> DataPlane::Workers::DropInherited() {
+  std::vector<std::string> dropped;
+  for (const auto& [address, fds] : std::exchange(inherited_, {})) {
+    dropped.push_back(Spell(address));
+  }
+  return dropped;
 }
 
 std::vector<ListeningSockets> DataPlane::Workers::ShareListeners() const {
@@ -227,7 +235,7 @@ void DataPlane::OnDrained(std::function<void()> callback) {
 void DataPlane::Inherit(std::vector<ListeningSockets> sockets) {
   workers_->Inherit(std::move(sockets));
 }
-void DataPlane::DropInherited() { workers_->DropInherited(); }
+std::vector<std::string> DataPlane::DropInherited() { return workers_->DropInherited(); }
 std::vector<ListeningSockets> DataPlane::ShareListeners() const {
   return workers_->ShareListeners();
 }

@@ -70,9 +70,10 @@ class DataPlane {
   void OnDrained(std::function<void()> callback);
 
   // Taking over from another process: its sockets are used for listeners with their address.
-  // Before PrepareListeners; DropInherited closes those that no listener asked for.
+  // Before PrepareListeners.
   void Inherit(std::vector<ListeningSockets> sockets);
-  void DropInherited();
+  // Closes those that no listener asked for, and says which they were ("0.0.0.0:8080").
+  std::vector<std::string> DropInherited();
   // Duplicates of what the workers listen on, to be handed to another process.
   std::vector<ListeningSockets> ShareListeners() const;
 

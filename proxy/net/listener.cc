@@ -19,21 +19,21 @@ constexpr int kAcceptBatch = 64;
 constexpr Millis kFirstPause{10};
 constexpr Millis kLongestPause{1'000};
 
-std::string Spell(const Listener& listener) {
-  const bool v6 = listener.address.find(':') != std::string::npos;
-  return v6 ? absl::StrCat("[", listener.address, "]:", listener.port)
-            : absl::StrCat(listener.address, ":", listener.port);
-}
-
 absl::Status CannotListen(const Listener& listener, int error) {
   std::string reason = std::strerror(error);
   if (!reason.empty() && reason[0] >= 'A' && reason[0] <= 'Z') reason[0] += 'a' - 'A';
   const std::string text = absl::StrCat("listener ", listener.name, ": cannot listen on ",
-                                        Spell(listener), ": ", reason);
+                                        Spell({listener.address, listener.port}), ": ", reason);
   return error == EADDRINUSE ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
 }
 
 }  // namespace
+
+std::string Spell(const ListenAddress& address) {
+  const bool v6 = address.first.find(':') != std::string::npos;
+  return v6 ? absl::StrCat("[", address.first, "]:", address.second)
+            : absl::StrCat(address.first, ":", address.second);
+}
 
 absl::StatusOr<std::vector<UniqueFd>> OpenListener(const Listener& listener, int count,
                                                    bool shared) {

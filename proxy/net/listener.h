@@ -17,6 +17,7 @@ class Worker;
 struct ListenerState;
 
 using ListenAddress = std::pair<std::string, uint16_t>;
+std::string Spell(const ListenAddress& address);  // "127.0.0.1:80", "[::1]:80"
 
 // `count` sockets that share the address among them (SO_REUSEPORT) and listen. Another process on
 // the address is an error even if it shares, too: two proxies would silently halve the traffic.

@@ -7,13 +7,15 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
 
 from load import Load
 from ports import PortBlock
-from processes import (Daemon, end_marked_processes, marked_processes, program_of, wait_until)
+from processes import (Daemon, Successor, end_marked_processes, marked_processes, program_of,
+                       wait_until)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get('PANDO_BIN', ROOT / 'build' / 'release' / 'bin')).resolve()
@@ -97,15 +99,28 @@ class Cluster:
             '--http-listen', f'127.0.0.1:{admin_port}', '--workers', '2', *extra])
         return admin_port
 
-    def start_all(self, agents=1):
+    def start_all(self, agents=1, proxy_options=()):
         """A controller, agents node-1.. and the proxy edge-1, all of them ready."""
         self.start_controller()
         self.apply_gateway(self.gateway_port)
         for number in range(1, agents + 1):
             self.start_agent(f'node-{number}')
-        self.proxy_admin_port = self.start_proxy()
+        self.proxy_admin_port = self.start_proxy('edge-1', *proxy_options)
         wait_until(lambda: self.count('nodes', state='ready') == agents, 20, 'agents are ready')
         wait_until(lambda: self.count('proxies', state='synced') == 1, 20, 'the proxy is synced')
+
+    def upgrade_proxy(self, name='edge-1'):
+        """Has the proxy replaced in place; returns the old process, which may have work left."""
+        old = self._daemons[name]
+        os.kill(old.pid, signal.SIGUSR2)
+
+        def successor():
+            pid = int((self.dir / name / 'lock').read_text().strip() or old.pid)
+            return pid if pid != old.pid else None
+
+        pid = wait_until(successor, 20, 'a new proxy took over')
+        self._daemons[name] = Successor(name, pid, old.log)
+        return old
 
     # ---- ctl ----
 

@@ -1,6 +1,7 @@
 """Child processes of a test: started in their own session, known by pid, never left behind."""
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import time
@@ -49,6 +50,32 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f'{self.name} did not stop within {seconds} s') from None
+
+
+class Successor:
+    """A daemon that another one started in its place: not a child of ours."""
+
+    def __init__(self, name, pid, log):
+        self.name, self.pid, self.log = name, pid, pathlib.Path(log)
+        self._pidfd = os.pidfd_open(pid)
+
+    def running(self):
+        return not select.select([self._pidfd], [], [], 0)[0]
+
+    def kill(self):
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._wait(20)
+
+    def stop(self, seconds=20):
+        """SIGTERM; killed, and an AssertionError, when it takes longer. Its exit code is not ours."""
+        if self.running():
+            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+        if not self._wait(seconds):
+            self.kill()
+            raise AssertionError(f'{self.name} did not stop within {seconds} s')
+
+    def _wait(self, seconds):
+        return bool(select.select([self._pidfd], [], [], seconds)[0])
 
 
 def marked_processes(mark):
