@@ -51,6 +51,10 @@ absl::StatusOr<std::vector<UniqueFd>> OpenListener(const Listener& listener, int
     if (reuse_port) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     // Inherited by what is accepted.
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    // Clients speak first: until one has, there is nothing to accept it for. The kernel gives up
+    // waiting after about a second.
+    const int seconds = 1;
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
     if (family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd.get(), address->get(), address->size) != 0) return errno;
     if (!reuse_port) return 0;
@@ -74,7 +78,7 @@ absl::Status AcceptSource::Start() { return worker_.poller().Add(fd_.get(), *thi
 
 void AcceptSource::OnReady(uint32_t) {
   if (!fd_.valid()) return;
-  if (AcceptBatch(kAcceptBatch)) {
+  if (AcceptBatch(batch_)) {
     next_pause_ = kFirstPause;
     return;
   }
@@ -122,11 +126,13 @@ bool AcceptSource::AcceptBatch(int limit) {
       case ENOMEM:
         return false;
       case EAGAIN:
+        batch_ = 1;
         return true;
       default:
         break;  // a client that is gone already: the next one
     }
   }
+  batch_ = std::min(batch_ * 2, kAcceptBatch);
   return true;
 }
 

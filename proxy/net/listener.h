@@ -46,6 +46,9 @@ class AcceptSource final : public EventSource, public Timer {
   const ListenerState& listener_;
   UniqueFd fd_;
   Millis next_pause_;
+  // Asking for one client more than there is costs a system call, so what is asked for grows only
+  // while clients wait; the event comes again as long as they do.
+  int batch_ = 1;
 };
 
 }  // namespace pando::proxy
