@@ -99,7 +99,8 @@ class Bench:
             self._start('upstream', LOAD_CORE, 'upstream.conf.in', self._values['UPSTREAM'])
             self.proxies = [self._start_pando(),
                             self._start('nginx', PROXY_CORE, 'nginx.conf.in'),
-                            self._start('haproxy', PROXY_CORE, 'haproxy.cfg.in')]
+                            self._start('haproxy', PROXY_CORE, 'haproxy.cfg.in'),
+                            self._start_floor()]
         except BaseException:
             self.__exit__()
             raise
@@ -141,6 +142,12 @@ class Bench:
         argv = [BIN / 'pando-proxy', '--data-dir', data, '--id', 'bench', '--workers', '1',
                 '--controller', '127.0.0.1:1', '--http-listen', f'127.0.0.1:{free_port()}']
         return self._add(Server('pando', port, None, argv, PROXY_CORE, self.dir / 'pando.log'))
+
+    def _start_floor(self):
+        port = free_port()
+        return self._add(Server('floor', port, None, [
+            BIN.parent / 'tests' / 'tcp_floor', port, self._values['UPSTREAM']], PROXY_CORE,
+            self.dir / 'floor.log'))
 
     def _add(self, server):
         self._servers.append(server)
