@@ -252,6 +252,14 @@ absl::Status Client::Unfreeze() {
   return connection_->Call(&v1::Admin::Stub::Unfreeze, v1::UnfreezeRequest()).status();
 }
 
+absl::StatusOr<v1::DrainResponse> Client::Drain(const v1::DrainRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Drain, request);
+}
+
+absl::StatusOr<v1::WhyResponse> Client::Why(const v1::WhyRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Why, request);
+}
+
 absl::StatusOr<v1::ClusterView> Client::GetCluster(const v1::ClusterRequest& request) {
   return connection_->Call(&v1::Admin::Stub::GetCluster, request);
 }

@@ -52,6 +52,8 @@ class Client {
   absl::StatusOr<v1::ChangeResponse> Remove(const v1::AppRequest& request);
   absl::Status Cordon(const v1::CordonRequest& request);
   absl::Status Unfreeze();
+  absl::StatusOr<v1::DrainResponse> Drain(const v1::DrainRequest& request);
+  absl::StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request);
   absl::StatusOr<v1::ClusterView> GetCluster(const v1::ClusterRequest& request);
   absl::StatusOr<v1::SpecResponse> GetSpec(const v1::AppRequest& request);
   absl::StatusOr<v1::VersionResponse> Version();

@@ -85,6 +85,8 @@ void AddLifecycleCommands(CommandLine& line);
 void AddLogsCommand(CommandLine& line);
 void AddEventsCommand(CommandLine& line);
 void AddNodeCommands(CommandLine& line);
+void AddDrainCommand(CommandLine& line);
+void AddWhyCommand(CommandLine& line);
 void AddSpecCommand(CommandLine& line);
 void AddVersionCommand(CommandLine& line);
 void AddCompletionCommands(CommandLine& line);

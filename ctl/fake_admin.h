@@ -139,6 +139,17 @@ class FakeAdmin final : public v1::Admin::Service {
                         v1::UnfreezeResponse*) override {
     return Note("Unfreeze", *request);
   }
+  grpc::Status Drain(Context*, const v1::DrainRequest* request,
+                     v1::DrainResponse* response) override {
+    response->set_node(request->node());
+    response->set_instances(2);
+    return Note("Drain", *request);
+  }
+  grpc::Status Why(Context*, const v1::WhyRequest* request, v1::WhyResponse* response) override {
+    response->add_lines(request->target() + " is pending: no node has joined");
+    response->add_logs_of("web.3");
+    return Note("Why", *request);
+  }
   grpc::Status GetCluster(Context*, const v1::ClusterRequest* request,
                           v1::ClusterView* response) override {
     if (grpc::Status status = Note("GetCluster", *request); !status.ok()) return status;

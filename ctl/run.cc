@@ -40,6 +40,8 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   AddLifecycleCommands(line);
   AddEventsCommand(line);
   AddNodeCommands(line);
+  AddDrainCommand(line);
+  AddWhyCommand(line);
   AddSpecCommand(line);
   AddVersionCommand(line);
   AddCompletionCommands(line);

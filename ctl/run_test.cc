@@ -409,6 +409,32 @@ TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {
                                           "Cordon node: \"node-2\"", "Unfreeze"));
 }
 
+TEST_F(RunTest, ADrainWaitsUntilTheNodeIsEmpty) {
+  admin_.ShowViews(
+      {Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true instances: 1 } "
+                              "instances { name: 'web.1' node: 'node-2' state: 'in-rotation' }"),
+       Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true }")});
+  const Output drained = Run({"drain", "node-2", "--deadline", "10m"});
+  EXPECT_EQ(drained.code, 0);
+  EXPECT_THAT(drained.out, HasSubstr("node-2 drained"));
+  EXPECT_EQ(admin_.calls().front(), "Drain node: \"node-2\" deadline_ms: 600000");
+  EXPECT_EQ(Run({"drain", "node-2", "--detach"}).out,
+            "node-2 drain accepted, 2 instances to move\n");
+  const Output bad = Run({"drain", "node-2", "--deadline", "soon"});
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("--deadline: "));
+  EXPECT_EQ(Run({"drain"}).code, 2);
+}
+
+TEST_F(RunTest, WhyPrintsReasonsAndTheLogThatTellsMore) {
+  admin_.SayLogs({Parse<v1::LogEntry>("instance: 'web.3' text: 'no such module'")});
+  EXPECT_EQ(Run({"why", "web.9"}).out,
+            "web.9 is pending: no node has joined\n  web.3 | no such module\n");
+  EXPECT_THAT(admin_.calls(),
+              ElementsAre("Why target: \"web.9\"", "Logs target: \"web.3\" tail: 10"));
+  EXPECT_THAT(Run({"why", "web.9", "-o", "json"}).out, HasSubstr("\"lines\": ["));
+}
+
 TEST_F(RunTest, SpecAndVersion) {
   EXPECT_EQ(Run({"spec", "web"}).out, "name: web\ncommand: [node, server.js]\n");
   const Output version = Run({"version"});

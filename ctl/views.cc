@@ -165,7 +165,9 @@ std::string NodesText(const v1::ClusterView& view, ViewStyle style) {
     const bool ready = node.state() == "ready";
     std::vector<Cell> row = {
         {node.name(), Color::kBold},
-        {absl::StrCat(node.state(), node.cordoned() ? ",cordoned" : ""),
+        {absl::StrCat(node.state(), node.draining()   ? ",draining"
+                                    : node.cordoned() ? ",cordoned"
+                                                      : ""),
          ready && !node.cordoned() ? Color::kGreen
                                    : (node.state() == "lost" ? Color::kRed : Color::kYellow)},
         node.address(),

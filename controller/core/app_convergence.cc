@@ -1,11 +1,13 @@
 // How one app converges: publish what can be served, decide, advance drains, until nothing changes.
 #include <algorithm>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/moves.h"
 #include "controller/core/upstream_table.h"
 
 namespace pando::controller {
@@ -13,21 +15,43 @@ namespace {
 
 constexpr size_t kRevisionsKept = 10;
 
-bool SameAddress(const Endpoint& a, const Endpoint& b) {
-  return a.address == b.address && a.port == b.port;
+bool IsShownPickable(const AssignmentEntry& item) {
+  return item.shown && *item.shown != Health::kDraining;
 }
 
-// Notes what the table of `generation` says of an assignment (nullptr: nothing).
-void NoteShown(AssignmentEntry& item, const Endpoint* now_shown, uint64_t generation) {
-  const bool was_pickable = item.shown && IsPickable(*item.shown);
-  const bool is_pickable = now_shown != nullptr && IsPickable(*now_shown);
-  if (was_pickable && !is_pickable) item.unpickable_since = generation;
-  if (is_pickable && now_shown->health == Health::kHealthy) {
-    const bool as_before = item.shown && item.shown->health == Health::kHealthy &&
-                           SameAddress(*item.shown, *now_shown);
+// Notes what the table of `generation` says of an assignment, before and now (nullptr: nothing).
+void NoteShown(AssignmentEntry& item, const Endpoint* before, const Endpoint* now,
+               uint64_t generation) {
+  const bool is_pickable = now != nullptr && IsPickable(*now);
+  if (IsShownPickable(item) && !is_pickable) item.unpickable_since = generation;
+  if (is_pickable && now->health == Health::kHealthy) {
+    const bool as_before = before != nullptr && before->health == Health::kHealthy &&
+                           before->address == now->address && before->port == now->port;
     if (!as_before) item.healthy_since = generation;
   }
-  item.shown = now_shown == nullptr ? std::nullopt : std::make_optional(*now_shown);
+  item.shown = now == nullptr ? std::nullopt : std::make_optional(now->health);
+}
+
+// Visits each assignment whose endpoint differs between two tables, both sorted.
+template <class Visit>
+void ForEachDifference(const std::vector<Endpoint>& before, const std::vector<Endpoint>& now,
+                       const Visit& visit) {
+  const auto key = [](const Endpoint& e) { return std::tie(e.instance, e.assignment); };
+  auto old = before.begin();
+  auto fresh = now.begin();
+  while (old != before.end() || fresh != now.end()) {
+    if (fresh == now.end() || (old != before.end() && key(*old) < key(*fresh))) {
+      visit(&*old, nullptr);
+      ++old;
+    } else if (old == before.end() || key(*fresh) < key(*old)) {
+      visit(nullptr, &*fresh);
+      ++fresh;
+    } else {
+      if (*old != *fresh) visit(&*old, &*fresh);
+      ++old;
+      ++fresh;
+    }
+  }
 }
 
 }  // namespace
@@ -36,8 +60,8 @@ void Cluster::Core::Converge(AppEntry& entry, Instant now) {
   changed_.insert(entry.app.id);
   if (IsHeld(entry)) return;
   for (bool again = true; again;) {
-    again = Publish(entry);
-    again |= CarryOut(entry, now);
+    Publish(entry);
+    again = CarryOut(entry, now);
     again |= AdvanceDrains(entry, now);
   }
   Tell(entry);
@@ -65,7 +89,7 @@ bool Cluster::Core::HidesUnheard(const AppEntry& entry,
   });
 }
 
-bool Cluster::Core::Publish(AppEntry& entry) {
+void Cluster::Core::Publish(AppEntry& entry) {
   std::vector<EndpointCandidate> candidates;
   candidates.reserve(entry.assignments.size());
   for (const auto& [id, item] : entry.assignments) {
@@ -84,20 +108,20 @@ bool Cluster::Core::Publish(AppEntry& entry) {
                           .node_suspect = ShownSuspect(node)});
   }
   std::vector<Endpoint> endpoints = BuildEndpoints(std::move(candidates));
-  if (entry.published && endpoints == entry.table.endpoints) return false;
-  if (HidesUnheard(entry, endpoints)) return false;
+  if (entry.published && endpoints == entry.table.endpoints) return;
+  if (HidesUnheard(entry, endpoints)) return;
 
   entry.published = true;
   entry.table.generation = ++last_generation_;
-  entry.table.endpoints = std::move(endpoints);
   new_tables_.insert(entry.app.id);
-  std::map<AssignmentId, const Endpoint*> shown;
-  for (const Endpoint& endpoint : entry.table.endpoints) shown[endpoint.assignment] = &endpoint;
-  for (auto& [id, item] : entry.assignments) {
-    const auto found = shown.find(id);
-    NoteShown(item, found == shown.end() ? nullptr : found->second, entry.table.generation);
-  }
-  return true;
+  ForEachDifference(
+      entry.table.endpoints, endpoints, [&](const Endpoint* before, const Endpoint* now) {
+        const auto item =
+            entry.assignments.find(before != nullptr ? before->assignment : now->assignment);
+        if (item == entry.assignments.end()) return;  // gone altogether
+        NoteShown(item->second, before, now, entry.table.generation);
+      });
+  entry.table.endpoints = std::move(endpoints);
 }
 
 bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
@@ -111,13 +135,16 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
                      .wish = item.assignment.wish,
                      .serving = IsServing(item),
                      .available = IsAvailable(item, acked),
-                     .lost = NodeOf(item).state == NodeState::kLost});
+                     .lost = NodeOf(item).state == NodeState::kLost,
+                     .leaving = IsLeaving(item),
+                     .evicted = IsEvicted(item)});
   }
   const uint32_t replicas = WantedReplicas(entry.app);
-  const Changes changes = Reconcile({.replicas = replicas,
-                                     .revision = entry.app.revision,
-                                     .surge = SurgeLimit(replicas, policy_.surge_percent)},
-                                    views);
+  const Desired desired{.replicas = replicas,
+                        .revision = entry.app.revision,
+                        .surge = SurgeLimit(replicas, policy_.surge_percent)};
+  const Moves moves(views);
+  const Changes changes = moves.Plan(Reconcile(desired, moves.merged()), desired.surge);
 
   for (const AssignmentId& id : changes.discard) {
     AddInstanceEvent("instance-gone", entry.assignments.at(id), "its node is lost");
@@ -129,79 +156,8 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
     item.drain_deadline = now + ConfigOf(entry, item.assignment.revision).drain_timeout;
     deadlines_.Set({DeadlineKey::kDrain, id.value}, *item.drain_deadline);
   }
-  bool placed = false;
-  entry.pending_reason.clear();
-  if (!changes.place.empty()) {
-    std::vector<PlacementNode> nodes = PlacementNodes(entry);
-    for (const Placing& placing : changes.place) {
-      // What does not fit now does not fit for the next slot either.
-      if (!Place(entry, placing, nodes)) break;
-      placed = true;
-    }
-  }
-  if (entry.pending_reason.empty()) {
-    pending_.erase(entry.app.id);
-  } else {
-    pending_.insert(entry.app.id);
-  }
+  const bool placed = PlaceAll(entry, changes.place);
   return placed || !changes.discard.empty() || !changes.retire.empty();
-}
-
-std::vector<PlacementNode> Cluster::Core::PlacementNodes(const AppEntry& entry) const {
-  std::map<NodeId, uint32_t> same_app;
-  for (const auto& [id, item] : entry.assignments) {
-    const Assignment& a = item.assignment;
-    if (a.wish == Wish::kRun && a.revision == entry.app.revision) ++same_app[a.node];
-  }
-  const auto closed = [](const NodeEntry& node) -> std::string {
-    if (node.state == NodeState::kLost) return "is lost";
-    if (!node.heard) return "has not reported yet";
-    if (node.state != NodeState::kReady) return "is silent";
-    if (!node.connected) return "is not connected";
-    if (node.record.cordoned) return "is cordoned";
-    return "";
-  };
-  std::vector<PlacementNode> nodes;
-  nodes.reserve(nodes_.size());
-  for (const auto& [id, node] : nodes_) {
-    const auto count = same_app.find(id);
-    nodes.push_back({.id = id,
-                     .closed = closed(node),
-                     .labels = &node.hello.labels,
-                     .cpu_millis = node.hello.cpu_millis,
-                     .memory_bytes = node.hello.memory_bytes,
-                     .max_instances = node.hello.max_instances,
-                     .used = node.used,
-                     .same_app = count == same_app.end() ? 0 : count->second});
-  }
-  return nodes;
-}
-
-bool Cluster::Core::Place(AppEntry& entry, const Placing& placing,
-                          std::vector<PlacementNode>& nodes) {
-  const RevisionConfig& config = ConfigOf(entry, entry.app.revision);
-  const auto chosen = ChooseNode(config, nodes);
-  if (!chosen) {
-    entry.pending_reason = WhyNothingFits(config, nodes);
-    return false;
-  }
-  for (const AssignmentId& id : placing.replaces) {
-    AddInstanceEvent("instance-gone", entry.assignments.at(id), "its node is lost");
-    RemoveAssignment(entry, id);
-  }
-  const NodeId node = nodes[*chosen].id;
-  const AssignmentId id = NewAssignmentId(entry.app.id, placing.slot);
-  const AssignmentEntry& item = AddAssignment(entry, {.id = id,
-                                                      .app = entry.app.id,
-                                                      .slot = placing.slot,
-                                                      .revision = entry.app.revision,
-                                                      .node = node});
-  nodes[*chosen].used = nodes_.at(node).used;
-  nodes[*chosen].same_app += 1;
-  touched_assignments_.insert(id);
-  new_orders_.insert(node);
-  AddInstanceEvent("placed", item, absl::StrCat("revision ", entry.app.revision));
-  return true;
 }
 
 bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
@@ -240,7 +196,7 @@ DrainInput Cluster::Core::ToDrainInput(const AppEntry& entry, const AssignmentEn
   const bool has_process = item.report && HasProcess(item.report->phase);
   const bool never_shown = !item.shown && item.unpickable_since == 0;
   input.unused = (!has_process && !unknown) || never_shown;
-  if (entry.published && (!item.shown || !IsPickable(*item.shown))) {
+  if (entry.published && !IsShownPickable(item)) {
     input.unpickable_since = item.unpickable_since;
   }
   input.deadline = item.drain_deadline.value_or(started_);
@@ -274,12 +230,12 @@ uint64_t Cluster::Core::AckedByAll(const AppId& id) const {
 
 bool Cluster::Core::IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const {
   return item.assignment.wish == Wish::kRun && item.report && item.report->phase == Phase::kReady &&
-         !ShownSuspect(NodeOf(item)) && item.shown && item.shown->health == Health::kHealthy &&
+         !ShownSuspect(NodeOf(item)) && item.shown == Health::kHealthy &&
          item.healthy_since <= acked_by_all;
 }
 
 bool Cluster::Core::IsServing(const AssignmentEntry& item) const {
-  if (item.shown) return IsPickable(*item.shown);
+  if (item.shown) return IsShownPickable(item);
   return !item.report && item.assignment.was_ready && !NodeOf(item).heard;
 }
 

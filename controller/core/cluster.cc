@@ -65,6 +65,13 @@ absl::Status Cluster::SetCordoned(const NodeId& node, bool cordoned, Instant now
   return status;
 }
 
+absl::StatusOr<DrainOutcome> Cluster::DrainNode(const NodeId& node, Millis deadline, Instant now,
+                                                Effects& effects) {
+  auto outcome = core_->DrainNode(node, deadline, now);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
 absl::Status Cluster::Unfreeze(Instant now, Effects& effects) {
   absl::Status status = core_->Unfreeze(now);
   core_->Finish(now, effects);
@@ -145,6 +152,10 @@ absl::StatusOr<AppStatus> Cluster::GetApp(const AppId& app) const { return core_
 std::vector<InstanceStatus> Cluster::GetInstances(const AppId& app) const {
   return core_->GetInstances(app);
 }
+absl::StatusOr<Explanation> Cluster::Why(const std::string& target, Instant now) const {
+  return core_->Why(target, now);
+}
+
 std::vector<NodeStatus> Cluster::GetNodes(Instant now) const { return core_->GetNodes(now); }
 std::vector<ProxyStatus> Cluster::GetProxies(Instant now) const { return core_->GetProxies(now); }
 std::vector<Gateway> Cluster::GetGateways() const { return core_->GetGateways(); }

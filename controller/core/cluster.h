@@ -158,6 +158,12 @@ struct ChangeOutcome {
   uint64_t generation = 0;
 };
 
+// What a drain of a node has before it.
+struct DrainOutcome {
+  NodeId node;
+  uint32_t instances = 0;  // to be moved, or already on their way out
+};
+
 enum class RolloutPhase { kProgressing, kComplete, kFailed };
 
 struct AppStatus {
@@ -178,6 +184,13 @@ struct InstanceStatus {
   InstanceReport report;
   std::string detail;
   uint64_t in_flight = 0;
+  bool leaving = false;  // another node is to take it over
+};
+
+// Why something is as it is, for people: a line per fact.
+struct Explanation {
+  std::vector<std::string> lines;
+  std::vector<std::string> logs_of;  // instances whose newest log lines tell more
 };
 
 enum class NodeState { kUnknown, kReady, kSuspect, kLost };
@@ -238,7 +251,13 @@ class Cluster {
   absl::StatusOr<ChangeOutcome> Restart(const AppId& app, Instant now, Effects& effects);
   // Drains and stops every instance, then forgets the app.
   absl::StatusOr<ChangeOutcome> Remove(const AppId& app, Instant now, Effects& effects);
+  // Uncordoning also ends a drain: what did not move yet stays.
   absl::Status SetCordoned(const NodeId& node, bool cordoned, Instant now, Effects& effects);
+  // Cordons the node and moves its instances elsewhere, each when the one that takes over is in
+  // rotation. After `deadline` (zero: never) those without a place elsewhere are drained all the
+  // same. Again: sets the deadline anew.
+  absl::StatusOr<DrainOutcome> DrainNode(const NodeId& node, Millis deadline, Instant now,
+                                         Effects& effects);
   // Overrides a freeze: the silent nodes are treated as lost. kFailedPrecondition when not frozen.
   absl::Status Unfreeze(Instant now, Effects& effects);
 
@@ -277,6 +296,8 @@ class Cluster {
   absl::StatusOr<AppStatus> GetApp(const AppId& app) const;
   // Instances of one app (all when empty), by app, slot, revision; pending slots included.
   std::vector<InstanceStatus> GetInstances(const AppId& app) const;
+  // `target`: an instance ("web.3"), an app or a node.
+  absl::StatusOr<Explanation> Why(const std::string& target, Instant now) const;
   std::vector<NodeStatus> GetNodes(Instant now) const;
   std::vector<ProxyStatus> GetProxies(Instant now) const;
   std::vector<Gateway> GetGateways() const;

@@ -20,6 +20,8 @@ Cluster::Core::Core(ClusterPolicy policy, DurableState state, Random random, Ins
     node.last_heard = now;
     node.hello.node = record.id;
     node.record = std::move(record);
+    Unindex(node);
+    ArmNodeDrain(node, now);
   }
   for (App& app : state.apps) {
     AppEntry& entry = apps_[app.id];
@@ -80,6 +82,9 @@ void Cluster::Core::Tick(Instant now) {
       case DeadlineKey::kProxy:
         ForgetProxy(ProxyId{key->id});
         break;
+      case DeadlineKey::kNodeDrain:
+        NodeDrainExpired(NodeId{key->id});
+        break;
       case DeadlineKey::kDrain:
         if (auto [entry, item] = FindAssignment(AssignmentId{key->id}); entry != nullptr) {
           dirty_.insert(entry->app.id);
@@ -101,31 +106,38 @@ void Cluster::Core::Finish(Instant now, Effects& effects) {
   }
   FlushWrites(effects);
 
-  const auto put = [](auto& list, auto value, auto same) {
-    const auto found = std::find_if(list.begin(), list.end(),
-                                    [&](const auto& other) { return same(other, value); });
-    if (found == list.end()) {
+  // What this call says replaces what an earlier call with the same effects said of it.
+  const auto put = [](auto& list, size_t earlier, auto value, auto same) {
+    const auto end = list.begin() + static_cast<std::ptrdiff_t>(earlier);
+    const auto found =
+        std::find_if(list.begin(), end, [&](const auto& other) { return same(other, value); });
+    if (found == end) {
       list.push_back(std::move(value));
     } else {
       *found = std::move(value);
     }
   };
+  const size_t orders = effects.orders.size();
+  const size_t tables = effects.tables.size();
+  const size_t changed_apps = effects.changed_apps.size();
   for (const NodeId& id : std::exchange(new_orders_, {})) {
     const auto node = nodes_.find(id);
     if (node == nodes_.end() || !node->second.connected) continue;  // gets them with its hello
-    put(effects.orders, OrdersFor(id),
+    put(effects.orders, orders, OrdersFor(id),
         [](const auto& a, const auto& b) { return a.node == b.node; });
   }
   for (const AppId& id : std::exchange(new_tables_, {})) {
     const AppEntry* entry = FindApp(id);
     if (entry == nullptr) continue;
-    put(effects.tables, entry->table, [](const auto& a, const auto& b) { return a.app == b.app; });
+    put(effects.tables, tables, entry->table,
+        [](const auto& a, const auto& b) { return a.app == b.app; });
   }
   if (std::exchange(routing_changed_, false)) effects.routing = BuildRouting();
   for (AppId& id : out_.removed_tables) effects.removed_tables.push_back(std::move(id));
   for (TimelineEvent& event : out_.events) effects.events.push_back(std::move(event));
   for (const AppId& id : std::exchange(changed_, {})) {
-    put(effects.changed_apps, id, [](const auto& a, const auto& b) { return a == b; });
+    put(effects.changed_apps, changed_apps, id,
+        [](const auto& a, const auto& b) { return a == b; });
   }
   out_ = {};
   effects.wake_at = deadlines_.Next();
@@ -164,6 +176,7 @@ AssignmentEntry& Cluster::Core::AddAssignment(AppEntry& entry, const Assignment&
   node.used.instances += 1;
   node.used.cpu_millis += config.cpu_millis;
   node.used.memory_bytes += config.memory_bytes;
+  Unindex(node);
   return item;
 }
 
@@ -175,6 +188,7 @@ void Cluster::Core::RemoveAssignment(AppEntry& entry, const AssignmentId& id) {
   node.used.instances -= 1;
   node.used.cpu_millis -= config.cpu_millis;
   node.used.memory_bytes -= config.memory_bytes;
+  Unindex(node);
   new_orders_.insert(node.record.id);
   for (const auto& [proxy, in_flight] : item.in_flight) {
     if (const auto found = proxies_.find(proxy); found != proxies_.end()) {
@@ -186,6 +200,7 @@ void Cluster::Core::RemoveAssignment(AppEntry& entry, const AssignmentId& id) {
   touched_assignments_.insert(id);
   room_made_ = true;
   entry.assignments.erase(id);
+  TellNodeDrained(node);
 }
 
 void Cluster::Core::ForgetApp(const AppId& id) {

@@ -30,11 +30,12 @@ struct InFlight {
 struct AssignmentEntry {
   Assignment assignment;
   std::optional<InstanceReport> report;  // absent: the agent did not say anything of it
-  std::optional<Endpoint> shown;         // as in the table last published
+  std::optional<Health> shown;           // as in the table last published
   uint64_t healthy_since = 0;            // generation; when `shown` is healthy
   uint64_t unpickable_since = 0;         // generation; when `shown` is absent or draining
   bool in_rotation_told = false;
   bool draining_told = false;
+  bool moving = false;  // a rebalance wants it elsewhere
   std::optional<Instant> drain_deadline;
   std::map<ProxyId, InFlight> in_flight;
 };
@@ -59,6 +60,8 @@ struct NodeEntry {
   Instant suspect_since;
   NodeUsage used;
   std::set<AssignmentId> assignments;
+  bool index_due = false;      // waits in unindexed_
+  bool drain_expired = false;  // the deadline of its drain is over
 };
 
 struct ProxyEntry {
@@ -84,7 +87,10 @@ class Cluster::Core {
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);
   absl::StatusOr<ChangeOutcome> Restart(const AppId& id);
   absl::StatusOr<ChangeOutcome> Remove(const AppId& id);
+
+  // ---- cluster_drain.cc ----
   absl::Status SetCordoned(const NodeId& id, bool cordoned);
+  absl::StatusOr<DrainOutcome> DrainNode(const NodeId& id, Millis deadline, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -116,6 +122,8 @@ class Cluster::Core {
   absl::StatusOr<AppStatus> GetApp(const AppId& id) const;
   std::vector<InstanceStatus> GetInstances(const AppId& id) const;
   std::vector<NodeStatus> GetNodes(Instant now) const;
+  // ---- cluster_why.cc ----
+  absl::StatusOr<Explanation> Why(const std::string& target, Instant now);
   std::vector<ProxyStatus> GetProxies(Instant now) const;
   std::vector<Gateway> GetGateways() const;
   const UpstreamTable* Table(const AppId& id) const;
@@ -124,7 +132,7 @@ class Cluster::Core {
 
  private:
   struct DeadlineKey {
-    enum Kind { kRecovery, kNode, kProxy, kDrain } kind;
+    enum Kind { kRecovery, kNode, kProxy, kDrain, kNodeDrain } kind;
     std::string id;
     auto operator<=>(const DeadlineKey&) const = default;
   };
@@ -138,8 +146,8 @@ class Cluster::Core {
 
   // ---- apps: app_convergence.cc ----
   void Converge(AppEntry& entry, Instant now);
+  void Publish(AppEntry& entry);
   // Each returns whether it changed anything.
-  bool Publish(AppEntry& entry);
   bool CarryOut(AppEntry& entry, Instant now);
   bool AdvanceDrains(AppEntry& entry, Instant now);
   void Tell(AppEntry& entry);  // events of what came of it
@@ -148,8 +156,6 @@ class Cluster::Core {
   bool IsHeld(const AppEntry& entry) const;
   // Its first table would be empty only because its nodes have not been heard of yet.
   bool HidesUnheard(const AppEntry& entry, const std::vector<Endpoint>& endpoints) const;
-  bool Place(AppEntry& entry, const Placing& placing, std::vector<PlacementNode>& nodes);
-  std::vector<PlacementNode> PlacementNodes(const AppEntry& entry) const;
   std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
   DrainInput ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const;
   uint64_t AckedByAll(const AppId& id) const;
@@ -161,6 +167,31 @@ class Cluster::Core {
   bool ShownSuspect(const NodeEntry& node) const {
     return !frozen_ && (node.state == NodeState::kSuspect || node.state == NodeState::kLost);
   }
+
+  // ---- places: cluster_placement.cc ----
+  // Finds places for what is to be placed; true when any was found.
+  bool PlaceAll(AppEntry& entry, const std::vector<Placing>& wanted);
+  void PlaceOn(AppEntry& entry, const Placing& placing, const NodeId& node);
+  Placer PlacerFor(const AppEntry& entry, uint32_t revision);
+  // Another node is to take it over: this one is drained, or has more than its share.
+  bool IsLeaving(const AssignmentEntry& item) const;
+  bool IsEvicted(const AssignmentEntry& item) const;
+  void Unindex(NodeEntry& node);  // what placement knows of it is outdated
+  void UpdateIndex();
+
+  // ---- explanations: cluster_why.cc ----
+  std::vector<std::string> WhySlot(AppEntry& entry, uint32_t slot, Instant now,
+                                   Explanation& explanation);
+  std::string WhyAssignment(const AppEntry& entry, const AssignmentEntry& item, Instant now);
+  std::string WhyNotInRotation(const AppEntry& entry, const AssignmentEntry& item);
+  std::string WhyDraining(const AppEntry& entry, const AssignmentEntry& item, Instant now);
+  std::string WhyNoPlace(AppEntry& entry);
+  Explanation WhyNode(const NodeEntry& node, Instant now);
+
+  // ---- node drains: cluster_drain.cc ----
+  void ArmNodeDrain(NodeEntry& node, Instant now);
+  void NodeDrainExpired(const NodeId& id);
+  void TellNodeDrained(NodeEntry& node);
 
   // ---- bookkeeping: cluster_core.cc ----
   AssignmentEntry& AddAssignment(AppEntry& entry, const Assignment& assignment);
@@ -216,6 +247,8 @@ class Cluster::Core {
   std::map<ProxyId, ProxyEntry> proxies_;  // live ones: connected, or their lease still runs
   std::map<std::string, Gateway> gateways_;
   absl::flat_hash_map<AssignmentId, AppId> app_of_;
+  NodeIndex index_;  // of all nodes; those in unindexed_ are to be put again
+  std::vector<NodeId> unindexed_;
   Deadlines<DeadlineKey> deadlines_;
 
   // Shared by all tables: an acknowledgement that comes late can not be taken for one of an app

@@ -36,6 +36,7 @@ absl::Status Cluster::Core::NodeConnected(const NodeHello& hello, Instant now) {
   std::vector<InstanceReport> reports = hello.instances;
   node.hello = hello;
   node.hello.instances.clear();
+  Unindex(node);
   Heard(node, now);
   MarkNodeDirty(node);  // its address may be another one
   new_orders_.insert(hello.node);
@@ -61,6 +62,7 @@ void Cluster::Core::NodeDisconnected(const NodeId& id) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   found->second.connected = false;
+  Unindex(found->second);
   for (const AssignmentId& assignment : found->second.assignments) {
     changed_.insert(app_of_.at(assignment));
   }
@@ -146,6 +148,7 @@ void Cluster::Core::Heard(NodeEntry& node, Instant now) {
 void Cluster::Core::SetNodeState(NodeEntry& node, NodeState state) {
   if (node.state == state) return;
   node.state = state;
+  Unindex(node);
   MarkNodeDirty(node);
 }
 
@@ -226,6 +229,7 @@ void Cluster::Core::EndRecovery(Instant now) {
   for (auto& [id, node] : nodes_) {
     if (node.state != NodeState::kUnknown) continue;
     node.state = NodeState::kReady;  // its lease began when this controller did
+    Unindex(node);
     unheard.push_back(id);
   }
   MarkAllDirty();

@@ -239,15 +239,4 @@ absl::StatusOr<ChangeOutcome> Cluster::Core::Remove(const AppId& id) {
   return Outcome(*entry, entry->app.replicas);
 }
 
-absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned) {
-  const auto found = nodes_.find(id);
-  if (found == nodes_.end()) return absl::NotFoundError(absl::StrCat("no such node: ", id.value));
-  NodeRecord& record = found->second.record;
-  if (record.cordoned == cordoned) return absl::OkStatus();
-  record.cordoned = cordoned;
-  out_.writes.push_back(PutNode{record});
-  if (!cordoned) room_made_ = true;
-  return absl::OkStatus();
-}
-
 }  // namespace pando::controller

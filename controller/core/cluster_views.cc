@@ -80,7 +80,7 @@ absl::StatusOr<AppStatus> Cluster::Core::GetApp(const AppId& id) const {
   bool others_in_rotation = false;
   for (const auto& [assignment_id, item] : entry->assignments) {
     const Assignment& a = item.assignment;
-    const bool current = a.revision == entry->app.revision && a.slot <= wanted;
+    const bool current = a.revision == entry->app.revision && a.slot <= wanted && !IsLeaving(item);
     if (a.wish != Wish::kRun) {
       ++status.draining;
     } else if (!current) {
@@ -124,7 +124,10 @@ std::vector<InstanceStatus> Cluster::Core::GetInstances(const AppId& only) const
     for (const auto& [assignment_id, item] : entry.assignments) {
       const Assignment& a = item.assignment;
       const NodeEntry& node = NodeOf(item);
-      if (a.wish == Wish::kRun && a.revision == entry.app.revision) filled.insert(a.slot);
+      const bool leaving = a.wish == Wish::kRun && IsLeaving(item);
+      if (a.wish == Wish::kRun && a.revision == entry.app.revision && !leaving) {
+        filled.insert(a.slot);
+      }
       InstanceStatus status;
       status.assignment = a;
       status.state = WordFor(item, node, ShownSuspect(node), IsAvailable(item, acked));
@@ -133,6 +136,10 @@ std::vector<InstanceStatus> Cluster::Core::GetInstances(const AppId& only) const
         status.detail = item.report->detail;
         if (item.report->port != 0)
           status.address = HostPort(node.hello.address, item.report->port);
+      }
+      status.leaving = leaving;
+      if (leaving && status.detail.empty()) {
+        status.detail = node.record.draining ? "moves: its node is drained" : "moves: rebalanced";
       }
       for (const auto& [proxy, in_flight] : item.in_flight) status.in_flight += in_flight.requests;
       all.push_back(std::move(status));

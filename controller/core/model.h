@@ -14,6 +14,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "controller/core/label_rule.h"
 
 namespace pando::controller {
 
@@ -28,7 +29,12 @@ struct RevisionConfig {
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
   Millis drain_timeout{30'000};
   Millis startup_timeout{30'000};
-  std::map<std::string, std::string> node_labels;  // required of the node
+  Labels node_labels;                 // required of the node
+  std::vector<LabelRule> node_rules;  // likewise
+  // Instances are spread over the values of these labels, then over nodes.
+  std::vector<std::string> spread_labels{"zone"};
+  bool spread_hosts = true;
+  uint32_t max_per_node = 0;  // 0: no limit
   uint32_t cpu_millis = 0;
   uint64_t memory_bytes = 0;
 
@@ -95,7 +101,7 @@ struct NodeHello {
   std::string agent_id;
   std::string address;  // where proxies reach its instances
   std::string version;
-  std::map<std::string, std::string> labels;
+  Labels labels;
   uint32_t cpu_millis = 0;
   uint64_t memory_bytes = 0;
   uint32_t max_instances = 0;
@@ -107,6 +113,8 @@ struct NodeRecord {
   NodeId id;
   std::string agent_id;
   bool cordoned = false;
+  bool draining = false;     // its instances move to other nodes; implies cordoned
+  Millis drain_deadline{0};  // from then on they go even without a place elsewhere; 0: never
 
   bool operator==(const NodeRecord&) const = default;
 };

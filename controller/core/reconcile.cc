@@ -81,12 +81,12 @@ Changes Reconcile(const Desired& desired, const std::vector<AssignmentView>& ass
     } else if (KeepServing(slot.older, changes)) {
       replacing.push_back(number);
     } else {
-      changes.place.push_back({number, Ids(slot.lost)});
+      changes.place.push_back({number, desired.revision, Ids(slot.lost)});
     }
   }
   for (const uint32_t number : replacing) {
     if (in_progress >= desired.surge) break;
-    changes.place.push_back({number, Ids(slots[number].lost)});
+    changes.place.push_back({number, desired.revision, Ids(slots[number].lost)});
     ++in_progress;
   }
   std::sort(changes.place.begin(), changes.place.end(),

@@ -26,10 +26,13 @@ struct AssignmentView {
   bool serving = false;    // proxies may pick it, or it is not known that they may not
   bool available = false;  // ready, and every live proxy acknowledged it
   bool lost = false;       // its node is lost
+  bool leaving = false;    // another node is to take it over, see moves.h
+  bool evicted = false;    // is to go even if nothing takes it over
 };
 
 struct Placing {
   uint32_t slot = 0;
+  uint32_t revision = 0;
   // On lost nodes: deleted when (and only when) the new one found a place, so that a node that
   // returns need not start them anew.
   std::vector<AssignmentId> replaces;

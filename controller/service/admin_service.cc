@@ -172,6 +172,30 @@ grpc::ServerUnaryReactor* AdminService::Unfreeze(Context* context,
   });
 }
 
+grpc::ServerUnaryReactor* AdminService::Drain(Context* context, const v1::DrainRequest* request,
+                                              v1::DrainResponse* response) {
+  return Decide(context, [request, response](Cluster& cluster, Instant now, Effects& effects) {
+    const absl::StatusOr<DrainOutcome> outcome =
+        cluster.DrainNode({request->node()}, Millis{request->deadline_ms()}, now, effects);
+    PANDO_RETURN_IF_ERROR(outcome.status());
+    response->set_node(outcome->node.value);
+    response->set_instances(outcome->instances);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::Why(Context* context, const v1::WhyRequest* request,
+                                            v1::WhyResponse* response) {
+  return Read(context, [this, request, response]() -> absl::Status {
+    const absl::StatusOr<Explanation> explanation =
+        control_.cluster().Why(request->target(), control_.loop().Now());
+    PANDO_RETURN_IF_ERROR(explanation.status());
+    for (const std::string& line : explanation->lines) response->add_lines(line);
+    for (const std::string& name : explanation->logs_of) response->add_logs_of(name);
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* AdminService::GetCluster(Context* context,
                                                    const v1::ClusterRequest* request,
                                                    v1::ClusterView* response) {

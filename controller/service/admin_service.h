@@ -34,6 +34,9 @@ class AdminService final : public v1::Admin::CallbackService {
                 v1::CordonResponse* response) override;
   Unary* Unfreeze(Context* context, const v1::UnfreezeRequest* request,
                   v1::UnfreezeResponse* response) override;
+  Unary* Drain(Context* context, const v1::DrainRequest* request,
+               v1::DrainResponse* response) override;
+  Unary* Why(Context* context, const v1::WhyRequest* request, v1::WhyResponse* response) override;
   Unary* GetCluster(Context* context, const v1::ClusterRequest* request,
                     v1::ClusterView* response) override;
   Unary* GetSpec(Context* context, const v1::AppRequest* request,

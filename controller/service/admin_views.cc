@@ -59,12 +59,14 @@ void Fill(const InstanceStatus& from, v1::InstanceView& view) {
   view.set_pid(from.report.pid);
   view.set_detail(from.detail);
   view.set_in_flight(from.in_flight);
+  view.set_leaving(from.leaving);
 }
 
 void Fill(const NodeStatus& from, v1::NodeView& view) {
   view.set_name(from.record.id.value);
   view.set_state(NodeStateName(from.state));
   view.set_cordoned(from.record.cordoned);
+  view.set_draining(from.record.draining);
   view.set_address(from.hello.address);
   view.mutable_labels()->insert(from.hello.labels.begin(), from.hello.labels.end());
   view.set_instances(from.instances);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "controller/core/label_rule.h"
 #include "controller/spec/choices.h"
 #include "controller/spec/input.h"
 #include "controller/spec/mistakes.h"
@@ -24,6 +25,7 @@ constexpr uint32_t kMaxReplicas = 10'000;
 constexpr uint32_t kMaxThreshold = 100;
 constexpr size_t kMaxListItems = 1'000;
 constexpr size_t kMaxEntries = 1'000;
+constexpr size_t kMaxSpread = 4;
 // Of command and env together: what exec() takes, with room to spare; aliases can make little text
 // into much.
 constexpr size_t kMaxProcessBytes = 256 << 10;
@@ -157,15 +159,54 @@ void ReadLabels(const Input& value, v1::Placement& into) {
   ReadTextMap(value, CheckLabelName, CheckLabelValue, *into.mutable_labels());
 }
 
+void ReadConstraints(const Input& value, v1::Placement& into) {
+  value.ForEachItem(kMaxListItems, [&](const Input& item) {
+    std::optional<std::string> text = item.Text();
+    if (!text) return;
+    if (const auto rule = ParseLabelRule(*text); !rule.ok()) {
+      item.Fail(std::string_view(rule.status().message().data(), rule.status().message().size()));
+    } else {
+      into.add_constraints(*std::move(text));
+    }
+  });
+}
+
+void ReadSpread(const Input& value, v1::Placement& into) {
+  into.clear_spread();
+  if (value.IsText() && value.node().text == "none") {
+    into.add_spread("none");
+    return;
+  }
+  const bool is_list = value.ForEachItem(kMaxSpread, [&](const Input& item) {
+    std::optional<std::string> over = item.Text(CheckLabelName);
+    if (!over) return;
+    const auto& known = into.spread();
+    if (std::find(known.begin(), known.end(), *over) != known.end()) {
+      item.Fail(absl::StrCat(Quoted(*over), " is there twice"));
+    } else if (!known.empty() && *known.rbegin() == "host") {
+      item.Fail("comes after host (allowed: labels from wide to narrow, then host)");
+    } else {
+      into.add_spread(*std::move(over));
+    }
+  });
+  if (!is_list) into.clear_spread();
+}
+
 constexpr Field<v1::Route> kRouteFields[] = {{"hosts", ReadHosts}, {"path", ReadRoutePath}};
 constexpr Field<v1::LoadBalancing> kLoadBalancingFields[] = {{"policy", ReadPolicy}};
 constexpr Field<v1::Stop> kStopFields[] = {
     {"signal", ReadSignal},
     {"grace", ReadDuration<&v1::Stop::set_grace_ms, 0, kDay>},
     {"drain", ReadDuration<&v1::Stop::set_drain_ms, 0, kDay>},
+    {"drain_tunnels", ReadDuration<&v1::Stop::set_drain_tunnels_ms, 0, kDay>},
 };
 constexpr Field<v1::Resources> kResourcesFields[] = {{"cpu", ReadCpu}, {"memory", ReadMemory}};
-constexpr Field<v1::Placement> kPlacementFields[] = {{"labels", ReadLabels}};
+constexpr Field<v1::Placement> kPlacementFields[] = {
+    {"labels", ReadLabels},
+    {"constraints", ReadConstraints},
+    {"spread", ReadSpread},
+    {"max_per_node", ReadWhole<&v1::Placement::set_max_per_node, 1, kMaxReplicas>},
+};
 constexpr Field<v1::Restart> kRestartFields[] = {
     {"backoff", ReadDuration<&v1::Restart::set_backoff_initial_ms, 10, kHour>},
     {"max_backoff", ReadDuration<&v1::Restart::set_backoff_max_ms, 10, kHour>},
@@ -260,8 +301,10 @@ v1::AppSpec DefaultApp() {
   spec.mutable_stop()->set_signal("SIGTERM");
   spec.mutable_stop()->set_grace_ms(10 * kSecond);
   spec.mutable_stop()->set_drain_ms(30 * kSecond);
+  spec.mutable_stop()->set_drain_tunnels_ms(300 * kSecond);
   spec.mutable_resources();
-  spec.mutable_placement();
+  spec.mutable_placement()->add_spread("zone");
+  spec.mutable_placement()->add_spread("host");
   spec.mutable_restart()->set_backoff_initial_ms(100);
   spec.mutable_restart()->set_backoff_max_ms(30 * kSecond);
   spec.mutable_restart()->set_reset_after_ms(10 * kSecond);

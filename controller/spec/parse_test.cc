@@ -73,9 +73,9 @@ replicas: 4
 health: {path: "/healthz?full=1", interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
 route: {hosts: [WWW.example.com, "*.example.org"], path: /api/}
 load_balancing: {policy: random}
-stop: {signal: SIGINT, grace: 1.5s, drain: 0s}
+stop: {signal: SIGINT, grace: 1.5s, drain: 0s, drain_tunnels: 2m}
 resources: {cpu: 0.5, memory: 512MiB}
-placement: {labels: {disk: ssd, zone: "a 1"}}
+placement: {labels: {disk: ssd, zone: "a 1"}, constraints: [zone!=b, "!gpu"], spread: [rack], max_per_node: 2}
 restart: {backoff: 50ms, max_backoff: 5s, reset_after: 1m}
 )";
 
@@ -104,7 +104,11 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.stop().drain_ms(), 0u);
   EXPECT_EQ(spec.resources().cpu_millis(), 500u);
   EXPECT_EQ(spec.resources().memory_bytes(), 512u << 20);
+  EXPECT_EQ(spec.stop().drain_tunnels_ms(), 120'000u);
   EXPECT_EQ(spec.placement().labels().at("zone"), "a 1");
+  EXPECT_THAT(spec.placement().constraints(), ElementsAre("zone!=b", "!gpu"));
+  EXPECT_THAT(spec.placement().spread(), ElementsAre("rack"));
+  EXPECT_EQ(spec.placement().max_per_node(), 2u);
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 50u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 5'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 60'000u);
@@ -280,6 +284,12 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "1G)"},
       {"placement: {labels: {a: [b]}}", "3: placement.labels.a: must be a text, is a list"},
       {"placement: {lables: {a: b}}", "3: placement: unknown key lables (did you mean labels?)"},
+      {"placement: {constraints: [zone=]}",
+       "3: placement.constraints[0]: \"zone=\" has an empty value (allowed: disk=ssd, zone=a|b, "
+       "zone!=c, gpu or !gpu)"},
+      {"placement: {spread: [host, zone]}",
+       "3: placement.spread[1]: comes after host (allowed: labels from wide to narrow, then host)"},
+      {"placement: {spread: [zone, zone]}", "3: placement.spread[1]: \"zone\" is there twice"},
       {"placement: {labels: {\"\": b}}",
        "3: placement.labels.\"\": \"\" is not the name of a label (allowed: 1 to 63 of A-Z, a-z, "
        "0-9, _, -, . and /, the first one a letter or digit)"},

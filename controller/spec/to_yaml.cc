@@ -62,6 +62,30 @@ void EmitResources(YAML::Emitter& out, const v1::Resources& resources) {
   out << EndMap;
 }
 
+void EmitPlacement(YAML::Emitter& out, const v1::Placement& placement) {
+  // A record of an older version says nothing of it: the defaults.
+  if (placement.spread().empty() && placement.labels().empty()) return;
+  out << Key << "placement" << Value << BeginMap;
+  if (!placement.labels().empty()) {
+    out << Key << "labels" << Value;
+    EmitMap(out, placement.labels());
+  }
+  if (!placement.constraints().empty()) {
+    out << Key << "constraints" << Value;
+    EmitTexts(out, placement.constraints());
+  }
+  if (placement.spread_size() == 1 && placement.spread(0) == "none") {
+    out << Key << "spread" << Value << "none";
+  } else if (!placement.spread().empty()) {
+    out << Key << "spread" << Value;
+    EmitTexts(out, placement.spread());
+  }
+  if (placement.max_per_node() > 0) {
+    out << Key << "max_per_node" << Value << placement.max_per_node();
+  }
+  out << EndMap;
+}
+
 }  // namespace
 
 std::string ToYaml(const v1::AppSpec& spec) {
@@ -90,17 +114,15 @@ std::string ToYaml(const v1::AppSpec& spec) {
   out << Key << "stop" << Value << BeginMap;
   out << Key << "signal" << Value << spec.stop().signal();
   out << Key << "grace" << Value << FormatDuration(spec.stop().grace_ms());
-  out << Key << "drain" << Value << FormatDuration(spec.stop().drain_ms()) << EndMap;
+  out << Key << "drain" << Value << FormatDuration(spec.stop().drain_ms());
+  out << Key << "drain_tunnels" << Value << FormatDuration(spec.stop().drain_tunnels_ms())
+      << EndMap;
 
   if (spec.resources().cpu_millis() > 0 || spec.resources().memory_bytes() > 0) {
     out << Key << "resources" << Value;
     EmitResources(out, spec.resources());
   }
-  if (!spec.placement().labels().empty()) {
-    out << Key << "placement" << Value << BeginMap << Key << "labels" << Value;
-    EmitMap(out, spec.placement().labels());
-    out << EndMap;
-  }
+  EmitPlacement(out, spec.placement());
 
   out << Key << "restart" << Value << BeginMap;
   out << Key << "backoff" << Value << FormatDuration(spec.restart().backoff_initial_ms());

@@ -122,6 +122,8 @@ struct WriteTranslator {
     record.set_name(put.node.id.value);
     record.set_agent_id(put.node.agent_id);
     record.set_cordoned(put.node.cordoned);
+    record.set_draining(put.node.draining);
+    record.set_drain_deadline_ms(static_cast<uint64_t>(put.node.drain_deadline.count()));
     return StorePut{absl::StrCat(kNodePrefix, put.node.id.value), Serialize(record)};
   }
   StoreWrite operator()(const PutProxy& put) const {
@@ -173,7 +175,8 @@ absl::StatusOr<Assignment> FromRecord(const v1::AssignmentRecord& record) {
 }
 
 absl::StatusOr<NodeRecord> FromRecord(const v1::NodeRecord& record) {
-  return NodeRecord{NodeId{record.name()}, record.agent_id(), record.cordoned()};
+  return NodeRecord{NodeId{record.name()}, record.agent_id(), record.cordoned(), record.draining(),
+                    Millis{record.drain_deadline_ms()}};
 }
 
 absl::StatusOr<ProxyId> FromRecord(const v1::ProxyRecord& record) { return ProxyId{record.id()}; }
@@ -232,6 +235,25 @@ absl::StatusOr<v1::ClusterRecord> RaiseTerm(Store& store) {
   writes.push_back(StorePut{kClusterKey, Serialize(record)});
   PANDO_RETURN_IF_ERROR(store.Commit({{kClusterKey, revision}}, writes).status());
   return record;
+}
+
+void SetPlacement(const v1::Placement& placement, RevisionConfig& config) {
+  config.node_labels.insert(placement.labels().begin(), placement.labels().end());
+  for (const std::string& text : placement.constraints()) {
+    // The parser has checked them; what a newer version wrote is left out rather than guessed.
+    if (auto rule = ParseLabelRule(text); rule.ok()) config.node_rules.push_back(*std::move(rule));
+  }
+  config.max_per_node = placement.max_per_node();
+  if (placement.spread().empty()) return;  // of an older version: as RevisionConfig has it
+  config.spread_labels.clear();
+  config.spread_hosts = false;
+  for (const std::string& over : placement.spread()) {
+    if (over == "host") {
+      config.spread_hosts = true;
+    } else if (over != "none") {
+      config.spread_labels.push_back(over);
+    }
+  }
 }
 
 LbPolicy FromSpec(v1::LoadBalancing::Policy policy) {
@@ -302,7 +324,7 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.lb_policy = FromSpec(spec.load_balancing().policy());
   config.drain_timeout = Millis{spec.stop().drain_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};
-  config.node_labels.insert(spec.placement().labels().begin(), spec.placement().labels().end());
+  SetPlacement(spec.placement(), config);
   config.cpu_millis = spec.resources().cpu_millis();
   config.memory_bytes = spec.resources().memory_bytes();
   return config;

@@ -1,0 +1,112 @@
+#include <gmock/gmock.h>
+
+#include "controller/core/cluster_harness.h"
+
+namespace pando::controller {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Asked : ClusterHarness {
+  explicit Asked(uint32_t max_instances = 0) {
+    for (const char* name : {"n1", "n2"}) {
+      NodeHello hello = HelloOf(name);
+      hello.max_instances = max_instances;
+      EXPECT_TRUE(Connect(hello).ok());
+    }
+    ConnectProxy("p");
+  }
+  std::vector<std::string> Why(const std::string& target) {
+    const auto explanation = cluster->Why(target, now);
+    EXPECT_TRUE(explanation.ok()) << explanation.status();
+    return explanation.ok() ? explanation->lines : std::vector<std::string>{};
+  }
+};
+
+TEST(ClusterWhyTest, APendingInstanceHearsFromEveryNode) {
+  Asked h(1);
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  h.Settle(2);
+  ASSERT_TRUE(
+      h.Do([&](Effects& e) { return h.cluster->SetCordoned(NodeId{"n2"}, true, h.now, e); }).ok());
+  EXPECT_THAT(h.Why("web.3"), ElementsAre("web.3 r1 pending: n1 is full (1 of 1); n2 is cordoned"));
+  EXPECT_THAT(h.Why("web"), ElementsAre(HasSubstr("in rotation"), HasSubstr("in rotation"),
+                                        HasSubstr("web.3 r1 pending")));
+}
+
+TEST(ClusterWhyTest, FollowsAnInstanceThroughItsLife) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  const AssignmentId id = h.Of(1).at(0).id;
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: assigned: its agent has not started it yet"));
+  h.Say(id, Phase::kStarting);
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: starting: its probe has not passed yet"));
+  h.Say(id, Phase::kReady);
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: ready, waits for p to acknowledge a table with it"));
+  h.AckAll();
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: in rotation, acknowledged by 1 proxies"));
+  InstanceReport report = h.Report(id, Phase::kBackoff);
+  report.detail = "exited with code 1";
+  report.restarts = 2;
+  h.Say(report);
+  EXPECT_THAT(h.Why("web.1"), ElementsAre("web.1 r1 on n1: backoff: exited with code 1; started 3 "
+                                          "times, starts again soon"));
+  EXPECT_THAT(h.cluster->Why("web.1", h.now)->logs_of, ElementsAre("web.1"));
+  h.Say(id, Phase::kReady);
+  h.AckAll();
+  h.Pass(Millis{2'500}, {"n1"});
+  EXPECT_THAT(h.Why("web.1"), ElementsAre(HasSubstr("suspect: its node is silent for 2.5 s")));
+}
+
+TEST(ClusterWhyTest, ADrainNamesWhoHoldsIt) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle(2);
+  ASSERT_TRUE(h.Scale(1).ok());
+  EXPECT_THAT(h.Why("web.2"), ElementsAre("web.2 r1 on n2: draining: waits for p (has to "
+                                          "acknowledge), at most 30.0 s more"));
+  h.AckAll();
+  h.InFlight("p", h.Of(2).at(0).id, 3, true);
+  h.Pass(Millis{1'000});
+  EXPECT_THAT(h.Why("web.2"), ElementsAre("web.2 r1 on n2: draining: waits for p (3 requests), at "
+                                          "most 29.0 s more"));
+}
+
+TEST(ClusterWhyTest, ADrainedNodeNamesWhatIsLeft) {
+  Asked h(1);
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle(2);
+  ASSERT_TRUE(h.Do([&](Effects& e) {
+                 return h.cluster->DrainNode(NodeId{"n2"}, Millis{0}, h.now, e);
+               }).ok());
+  EXPECT_THAT(h.Why("n2"),
+              ElementsAre("n2 has 1 instances, takes no more: it is draining; heard 0.0 s ago",
+                          "web.2 r1 on n2: in rotation, acknowledged by 1 proxies; moves: its node "
+                          "is draining",
+                          "web.2 r1 pending: n1 is full (1 of 1); n2 is draining"));
+  EXPECT_THAT(h.Why("n1"), ElementsAre(HasSubstr("takes")));
+}
+
+TEST(ClusterWhyTest, WhatIsNotThereIsSaidToBeMissing) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  for (const auto& [target, says] :
+       std::map<std::string, std::string>{{"web.9", "there is no web.9: web has 1 instances"},
+                                          {"api", "no app, instance or node is named api"},
+                                          {"api.1", "no app, instance or node is named api.1"},
+                                          {"web.x", "no app, instance or node is named web.x"}}) {
+    SCOPED_TRACE(target);
+    const auto explanation = h.cluster->Why(target, h.now);
+    EXPECT_EQ(explanation.status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(std::string(explanation.status().message()), HasSubstr(says));
+  }
+}
+
+}  // namespace
+}  // namespace pando::controller
