@@ -80,11 +80,15 @@ std::string AppsText(const v1::ClusterView& view, ViewStyle style) {
 std::string ClusterLine(const v1::ClusterView& view, ViewStyle style) {
   std::string out;
   if (view.frozen()) {
-    absl::StrAppend(&out,
-                    Paint("FROZEN: too many nodes fell silent at once. Traffic stays where it is "
-                          "and nothing is replaced until they return.",
-                          Color::kRed, style.color),
-                    "\n        See `ctl nodes`; if they are really gone: `ctl unfreeze`\n");
+    absl::StrAppend(
+        &out,
+        Paint(absl::StrCat("FROZEN: ",
+                           view.frozen_reason().empty() ? "too many nodes fell silent at once"
+                                                        : view.frozen_reason(),
+                           ". Tables stay as they are and nothing is replaced until "
+                           "they return, or proxies confirm that they are gone."),
+              Color::kRed, style.color),
+        "\n        See `ctl nodes`; if they are really gone: `ctl unfreeze`\n");
   }
   if (view.recovering()) {
     absl::StrAppend(&out,

@@ -120,10 +120,11 @@ TEST(ViewsTest, Status) {
 TEST(ViewsTest, StatusIsLoudWhenFrozenOrRecovering) {
   v1::ClusterView view;
   view.set_frozen(true);
+  view.set_frozen_reason("2 of 3 nodes and 4 of 9 instances are silent");
   view.set_recovering(true);
   EXPECT_EQ(ScreenText(Screen::kStatus, view, {}),
-            "FROZEN: too many nodes fell silent at once. Traffic stays where it is and nothing is "
-            "replaced until they return.\n"
+            "FROZEN: 2 of 3 nodes and 4 of 9 instances are silent. Tables stay as they are and "
+            "nothing is replaced until they return, or proxies confirm that they are gone.\n"
             "        See `ctl nodes`; if they are really gone: `ctl unfreeze`\n"
             "RECOVERING: the controller has just started and waits for its agents to report.\n"
             "nodes 0/0 ready   proxies 0/0 synced\n"

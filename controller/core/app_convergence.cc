@@ -153,8 +153,7 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
   for (const AssignmentId& id : changes.retire) {
     AssignmentEntry& item = entry.assignments.at(id);
     SetWish(item, Wish::kDrain);
-    item.drain_deadline = now + ConfigOf(entry, item.assignment.revision).drain_timeout;
-    deadlines_.Set({DeadlineKey::kDrain, id.value}, *item.drain_deadline);
+    ArmDrain(entry, item, now);
   }
   const bool placed = PlaceAll(entry, changes.place);
   return placed || !changes.discard.empty() || !changes.retire.empty();
@@ -168,14 +167,19 @@ bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
   bool advanced = false;
   for (const AssignmentId& id : draining) {
     AssignmentEntry& item = entry.assignments.at(id);
-    const DrainVerdict verdict =
-        JudgeDrain(ToDrainInput(entry, item), DrainProxies(entry, item), now);
-    if (verdict.result == DrainResult::kWait) continue;
+    const DrainInput input = ToDrainInput(entry, item);
+    const DrainVerdict verdict = JudgeDrain(input, DrainProxies(entry, item), now);
+    if (verdict.result == DrainResult::kWait) {
+      // Looked at again when what holds it now has had its time.
+      if (now >= input.deadline) {
+        deadlines_.Set({DeadlineKey::kDrain, id.value}, input.tunnel_deadline);
+      }
+      continue;
+    }
     advanced = true;
     if (verdict.result == DrainResult::kTimedOut) {
-      const std::string holders = absl::StrJoin(
-          verdict.holders, ", ", [](std::string* out, const ProxyId& p) { out->append(p.value); });
-      AddInstanceEvent("drain-timeout", item, absl::StrCat("still held by ", holders));
+      AddInstanceEvent("drain-timeout", item,
+                       absl::StrCat("still held by ", DescribeHolders(item, verdict.holders)));
     } else if (item.draining_told) {
       AddInstanceEvent("drained", item, "");
     }
@@ -190,6 +194,30 @@ bool Cluster::Core::AdvanceDrains(AppEntry& entry, Instant now) {
   return advanced;
 }
 
+void Cluster::Core::ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now) {
+  const RevisionConfig& config = ConfigOf(entry, item.assignment.revision);
+  item.drain_deadline = now + config.drain_timeout;
+  item.tunnel_deadline = now + std::max(config.drain_timeout, config.drain_tunnels);
+  deadlines_.Set({DeadlineKey::kDrain, item.assignment.id.value}, *item.drain_deadline);
+}
+
+std::string Cluster::Core::DescribeHolders(const AssignmentEntry& item,
+                                           const std::vector<ProxyId>& holders) {
+  return absl::StrJoin(holders, ", ", [&](std::string* out, const ProxyId& id) {
+    out->append(id.value);
+    const auto said = item.in_flight.find(id);
+    const InFlight held = said == item.in_flight.end() ? InFlight{} : said->second;
+    if (held.requests > held.tunnels) {
+      absl::StrAppend(out, " (", held.requests - held.tunnels, " requests",
+                      held.tunnels > 0 ? absl::StrCat(", ", held.tunnels, " tunnels)") : ")");
+    } else if (held.tunnels > 0) {
+      absl::StrAppend(out, " (", held.tunnels, " tunnels)");
+    } else {
+      absl::StrAppend(out, " (has to acknowledge)");
+    }
+  });
+}
+
 DrainInput Cluster::Core::ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const {
   DrainInput input;
   const bool unknown = !item.report && !NodeOf(item).heard;
@@ -200,6 +228,7 @@ DrainInput Cluster::Core::ToDrainInput(const AppEntry& entry, const AssignmentEn
     input.unpickable_since = item.unpickable_since;
   }
   input.deadline = item.drain_deadline.value_or(started_);
+  input.tunnel_deadline = item.tunnel_deadline.value_or(input.deadline);
   return input;
 }
 
@@ -212,6 +241,7 @@ std::vector<DrainProxy> Cluster::Core::DrainProxies(const AppEntry& entry,
     live.push_back({.id = id,
                     .acked = acked == proxy.acked.end() ? 0 : acked->second,
                     .reports_drains = proxy.capabilities.reports_drains,
+                    .tunnels = said == item.in_flight.end() ? 0 : said->second.tunnels,
                     .reported_empty = said != item.in_flight.end() && said->second.draining &&
                                       said->second.requests == 0 &&
                                       said->second.session == proxy.session});

@@ -134,9 +134,9 @@ void Cluster::ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects)
   core_->Finish(now, effects);
 }
 
-void Cluster::ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment,
-                            uint64_t in_flight, bool draining, Instant now, Effects& effects) {
-  core_->ProxyInFlight(proxy, assignment, in_flight, draining);
+void Cluster::ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
+                            const EndpointReport& report, Instant now, Effects& effects) {
+  core_->ProxyReported(proxy, assignment, report, now);
   core_->Finish(now, effects);
 }
 
@@ -146,6 +146,7 @@ void Cluster::Tick(Instant now, Effects& effects) {
 }
 
 bool Cluster::frozen() const { return core_->frozen(); }
+std::string Cluster::frozen_reason() const { return core_->frozen_reason(); }
 bool Cluster::recovering() const { return core_->recovering(); }
 std::vector<AppId> Cluster::apps() const { return core_->apps(); }
 absl::StatusOr<AppStatus> Cluster::GetApp(const AppId& app) const { return core_->GetApp(app); }

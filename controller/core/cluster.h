@@ -28,6 +28,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "controller/core/mass_loss.h"
 #include "controller/core/model.h"
 
 namespace pando::controller {
@@ -36,6 +37,7 @@ struct ClusterPolicy {
   Millis suspect_after{2'000};  // silence until a node's endpoints leave the tables
   Millis lost_after{5'000};     // silence until its instances are replaced
   Millis proxy_lease{10'000};   // how long a disconnected proxy still counts as serving
+  Millis loss_window{30'000};   // losses within this are one event: see mass_loss.h
   // After a start: how long agents have to report before the absent count as silent since then.
   Millis recovery_window{5'000};
   // Share of new instances started beyond `replicas` in a rollout, at least one.
@@ -184,6 +186,7 @@ struct InstanceStatus {
   InstanceReport report;
   std::string detail;
   uint64_t in_flight = 0;
+  uint64_t tunnels = 0;  // of these
   bool leaving = false;  // another node is to take it over
 };
 
@@ -220,6 +223,14 @@ struct ProxyStatus {
 struct ProxyCapabilities {
   std::string version;
   bool reports_drains = false;
+};
+
+// What a proxy says of one endpoint.
+struct EndpointReport {
+  uint64_t in_flight = 0;
+  uint64_t tunnels = 0;   // of these: WebSockets and the like, which end when they end
+  bool draining = false;  // its own table has the endpoint draining: no new request is added
+  Reach reach;            // its own evidence
 };
 
 class Cluster {
@@ -281,16 +292,17 @@ class Cluster {
   void ProxyNacked(const ProxyId& proxy, const std::string& reason, Instant now, Effects& effects);
   // It runs all it is sent again: what it had refused was replaced or removed.
   void ProxyNackOver(const ProxyId& proxy, Instant now, Effects& effects);
-  // From load reports: requests in flight from this proxy to an endpoint. `draining`: the proxy's
-  // own table has the endpoint draining, so no new request can be added to them.
-  void ProxyInFlight(const ProxyId& proxy, const AssignmentId& assignment, uint64_t in_flight,
-                     bool draining, Instant now, Effects& effects);
+  // From load reports: what this proxy has to do with an endpoint.
+  void ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
+                     const EndpointReport& report, Instant now, Effects& effects);
 
   // Leases, drain deadlines, recovery. Cheap when nothing is due.
   void Tick(Instant now, Effects& effects);
 
   // -- views --
   bool frozen() const;
+  // "2 of 3 nodes and 4 of 9 instances are silent"; empty when it is not frozen.
+  std::string frozen_reason() const;
   bool recovering() const;
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& app) const;

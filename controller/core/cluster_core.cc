@@ -49,8 +49,7 @@ Cluster::Core::Core(ClusterPolicy policy, DurableState state, Random random, Ins
     item.in_rotation_told = assignment.was_ready;
     item.draining_told = assignment.wish == Wish::kDrain;
     if (assignment.wish == Wish::kDrain) {
-      item.drain_deadline = now + ConfigOf(*entry, assignment.revision).drain_timeout;
-      deadlines_.Set({DeadlineKey::kDrain, assignment.id.value}, *item.drain_deadline);
+      ArmDrain(*entry, item, now);
     }
   }
   for (const ProxyId& proxy : state.proxies) {
@@ -81,6 +80,10 @@ void Cluster::Core::Tick(Instant now) {
         break;
       case DeadlineKey::kProxy:
         ForgetProxy(ProxyId{key->id});
+        break;
+      case DeadlineKey::kLossWindow:
+        ForgetLoss(nodes_.at(NodeId{key->id}));
+        UpdateFreeze(now, /*give_grace=*/true);
         break;
       case DeadlineKey::kNodeDrain:
         NodeDrainExpired(NodeId{key->id});

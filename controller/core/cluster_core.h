@@ -23,6 +23,7 @@ namespace pando::controller {
 
 struct InFlight {
   uint64_t requests = 0;
+  uint64_t tunnels = 0;   // of these
   bool draining = false;  // the proxy's own table has the endpoint draining
   uint64_t session = 0;   // of the proxy, when it said so
 };
@@ -37,6 +38,8 @@ struct AssignmentEntry {
   bool draining_told = false;
   bool moving = false;  // a rebalance wants it elsewhere
   std::optional<Instant> drain_deadline;
+  std::optional<Instant> tunnel_deadline;  // the same while tunnels are open
+  Reach reach;                             // what all proxies said, newest first
   std::map<ProxyId, InFlight> in_flight;
 };
 
@@ -58,6 +61,8 @@ struct NodeEntry {
   NodeState state = NodeState::kUnknown;
   Instant last_heard;
   Instant suspect_since;
+  std::optional<Instant> lost_at;  // within the loss window, and not confirmed
+  uint32_t instances_lost = 0;     // what it ran then
   NodeUsage used;
   std::set<AssignmentId> assignments;
   bool index_due = false;      // waits in unindexed_
@@ -106,8 +111,8 @@ class Cluster::Core {
   void ProxyAcked(const ProxyId& id, const AppId& app, uint64_t generation, Instant now);
   void ProxyNacked(const ProxyId& id, const std::string& reason);
   void ProxyNackOver(const ProxyId& id);
-  void ProxyInFlight(const ProxyId& id, const AssignmentId& assignment, uint64_t in_flight,
-                     bool draining);
+  void ProxyReported(const ProxyId& id, const AssignmentId& assignment,
+                     const EndpointReport& report, Instant now);
 
   // ---- cluster_core.cc ----
   void Start();
@@ -117,6 +122,7 @@ class Cluster::Core {
 
   // ---- cluster_views.cc ----
   bool frozen() const { return frozen_; }
+  std::string frozen_reason() const { return frozen_ ? frozen_reason_ : ""; }
   bool recovering() const;
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& id) const;
@@ -132,7 +138,7 @@ class Cluster::Core {
 
  private:
   struct DeadlineKey {
-    enum Kind { kRecovery, kNode, kProxy, kDrain, kNodeDrain } kind;
+    enum Kind { kRecovery, kNode, kProxy, kDrain, kNodeDrain, kLossWindow } kind;
     std::string id;
     auto operator<=>(const DeadlineKey&) const = default;
   };
@@ -157,6 +163,9 @@ class Cluster::Core {
   // Its first table would be empty only because its nodes have not been heard of yet.
   bool HidesUnheard(const AppEntry& entry, const std::vector<Endpoint>& endpoints) const;
   std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
+  void ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now);
+  static std::string DescribeHolders(const AssignmentEntry& item,
+                                     const std::vector<ProxyId>& holders);
   DrainInput ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const;
   uint64_t AckedByAll(const AppId& id) const;
   bool IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const;
@@ -165,7 +174,7 @@ class Cluster::Core {
     return app.stopped || app.removing ? 0 : app.replicas;
   }
   bool ShownSuspect(const NodeEntry& node) const {
-    return !frozen_ && (node.state == NodeState::kSuspect || node.state == NodeState::kLost);
+    return node.state == NodeState::kLost || (!frozen_ && node.state == NodeState::kSuspect);
   }
 
   // ---- places: cluster_placement.cc ----
@@ -226,8 +235,12 @@ class Cluster::Core {
   void Heard(NodeEntry& node, Instant now);
   void SetNodeState(NodeEntry& node, NodeState state);
   void JudgeNodes(const std::vector<NodeId>& due, Instant now);
+  void LoseNode(NodeEntry& node, const std::string& how, Instant now);
+  bool IsConfirmedLost(const NodeEntry& node, Instant now) const;
+  void ForgetLoss(NodeEntry& node);
+  FleetCount CountFleet() const;
   void UpdateFreeze(Instant now, bool give_grace);
-  void ArmNode(NodeEntry& node);
+  void ArmNode(NodeEntry& node, Instant now);
   void EndRecovery(Instant now);
   bool Counts(const NodeEntry& node) const { return node.heard || !node.assignments.empty(); }
   void MarkNodeDirty(const NodeEntry& node);
@@ -241,6 +254,7 @@ class Cluster::Core {
   const Instant started_;
   bool recovery_window_over_ = false;
   bool frozen_ = false;
+  std::string frozen_reason_;
 
   std::map<AppId, AppEntry> apps_;
   std::map<NodeId, NodeEntry> nodes_;

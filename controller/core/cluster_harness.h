@@ -146,7 +146,24 @@ class ClusterHarness {
     }
   }
   void InFlight(const std::string& proxy, const AssignmentId& id, uint64_t count, bool draining) {
-    Do([&](Effects& e) { cluster->ProxyInFlight(ProxyId{proxy}, id, count, draining, now, e); });
+    EndpointReport report;
+    report.in_flight = count;
+    report.draining = draining;
+    Report(proxy, id, report);
+  }
+  void Report(const std::string& proxy, const AssignmentId& id, const EndpointReport& report) {
+    Do([&](Effects& e) { cluster->ProxyReported(ProxyId{proxy}, id, report, now, e); });
+  }
+  // A proxy's connection to the instance fails now, or it answers now.
+  void Unreachable(const std::string& proxy, const AssignmentId& id) {
+    EndpointReport report;
+    report.reach.unreachable_at = now;
+    Report(proxy, id, report);
+  }
+  void Answered(const std::string& proxy, const AssignmentId& id) {
+    EndpointReport report;
+    report.reach.answered_at = now;
+    Report(proxy, id, report);
   }
   void DrainAll() {
     for (const auto& [id, a] : std::map(model.assignments())) {

@@ -8,6 +8,8 @@
 namespace pando::controller {
 namespace {
 
+constexpr Millis kFreezeLook{500};  // how often a freeze looks at what proxies say
+
 bool HasExited(Phase phase) { return phase == Phase::kBackoff || phase == Phase::kFailed; }
 
 }  // namespace
@@ -138,10 +140,12 @@ void Cluster::Core::Heard(NodeEntry& node, Instant now) {
       new_orders_.insert(node.record.id);
     }
     room_made_ = true;
-    UpdateFreeze(now, /*give_grace=*/true);
-    ArmNode(node);
+    ForgetLoss(node);
+    // One more that speaks cannot be what makes it freeze.
+    if (frozen_) UpdateFreeze(now, /*give_grace=*/true);
+    ArmNode(node, now);
   } else if (!deadlines_.Has({DeadlineKey::kNode, node.record.id.value})) {
-    ArmNode(node);
+    ArmNode(node, now);
   }
 }
 
@@ -156,20 +160,18 @@ void Cluster::Core::MarkNodeDirty(const NodeEntry& node) {
   for (const AssignmentId& id : node.assignments) dirty_.insert(app_of_.at(id));
 }
 
-void Cluster::Core::ArmNode(NodeEntry& node) {
+void Cluster::Core::ArmNode(NodeEntry& node, Instant now) {
   const DeadlineKey key{DeadlineKey::kNode, node.record.id.value};
   switch (node.state) {
     case NodeState::kReady:
       deadlines_.Set(key, SuspectAt(lease_policy_, node.last_heard));
       break;
-    case NodeState::kSuspect:
-      // Nothing gets lost in a freeze; its end arms them again.
-      if (frozen_) {
-        deadlines_.Clear(key);
-      } else {
-        deadlines_.Set(key, LostAt(lease_policy_, node.last_heard, node.suspect_since));
-      }
+    case NodeState::kSuspect: {
+      const Instant lost_at = LostAt(lease_policy_, node.last_heard, node.suspect_since);
+      // In a freeze only what proxies say makes it lost, and they may have said it already.
+      deadlines_.Set(key, frozen_ ? std::max(lost_at, now + kFreezeLook) : lost_at);
       break;
+    }
     case NodeState::kUnknown:
     case NodeState::kLost:
       deadlines_.Clear(key);
@@ -192,34 +194,72 @@ void Cluster::Core::JudgeNodes(const std::vector<NodeId>& due, Instant now) {
   UpdateFreeze(now, /*give_grace=*/true);
   for (const NodeId& id : due) {
     NodeEntry& node = nodes_.at(id);
-    if (!frozen_ && node.state == NodeState::kSuspect &&
-        now >= LostAt(lease_policy_, node.last_heard, node.suspect_since)) {
-      if (Counts(node)) AddEvent("node-lost", {}, "", id, "");
-      SetNodeState(node, NodeState::kLost);
+    const bool due_now = node.state == NodeState::kSuspect &&
+                         now >= LostAt(lease_policy_, node.last_heard, node.suspect_since);
+    const bool confirmed = due_now && frozen_ && IsConfirmedLost(node, now);
+    if (due_now && (!frozen_ || confirmed)) {
+      LoseNode(node, confirmed ? "proxies confirm it: its instances cannot be reached" : "", now);
+      if (confirmed) ForgetLoss(node);
     }
-    ArmNode(node);
+    ArmNode(node, now);
   }
+  UpdateFreeze(now, /*give_grace=*/true);
+}
+
+void Cluster::Core::LoseNode(NodeEntry& node, const std::string& how, Instant now) {
+  if (Counts(node)) AddEvent("node-lost", {}, "", node.record.id, how);
+  node.lost_at = now;
+  node.instances_lost = node.used.instances;
+  deadlines_.Set({DeadlineKey::kLossWindow, node.record.id.value}, now + policy_.loss_window);
+  SetNodeState(node, NodeState::kLost);
+}
+
+bool Cluster::Core::IsConfirmedLost(const NodeEntry& node, Instant now) const {
+  std::vector<Reach> shown;
+  for (const AssignmentId& id : node.assignments) {
+    const AssignmentEntry& item = apps_.at(app_of_.at(id)).assignments.at(id);
+    if (item.shown) shown.push_back(item.reach);
+  }
+  return ConfirmsLoss(shown, node.last_heard, now);
+}
+
+void Cluster::Core::ForgetLoss(NodeEntry& node) {
+  node.lost_at.reset();
+  deadlines_.Clear({DeadlineKey::kLossWindow, node.record.id.value});
+}
+
+FleetCount Cluster::Core::CountFleet() const {
+  FleetCount fleet;
+  for (const auto& [id, node] : nodes_) {
+    const bool lost = node.state == NodeState::kLost;
+    if (!Counts(node) || (lost && !node.lost_at)) continue;
+    const size_t instances = lost ? node.instances_lost : node.used.instances;
+    fleet.nodes += 1;
+    fleet.instances += instances;
+    if (!lost && node.state != NodeState::kSuspect) continue;
+    fleet.silent_nodes += 1;
+    fleet.silent_instances += instances;
+  }
+  return fleet;
 }
 
 void Cluster::Core::UpdateFreeze(Instant now, bool give_grace) {
-  size_t counted = 0;
-  size_t silent = 0;
-  for (const auto& [id, node] : nodes_) {
-    if (!Counts(node) || node.state == NodeState::kLost) continue;
-    ++counted;
-    if (node.state == NodeState::kSuspect) ++silent;
-  }
-  const bool freeze = ShouldFreeze(silent, counted);
+  const FleetCount fleet = CountFleet();
+  // With nobody silent but those already replaced there is nothing to protect.
+  const bool any_suspect = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& pair) {
+    return pair.second.state == NodeState::kSuspect && Counts(pair.second);
+  });
+  const bool freeze = any_suspect && ShouldFreeze(fleet);
+  if (freeze) frozen_reason_ = Describe(fleet);
   if (freeze == frozen_) return;
   frozen_ = freeze;
   MarkAllDirty();
-  AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {},
-           absl::StrCat(silent, " of ", counted, " nodes are silent"));
+  AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {}, Describe(fleet));
   for (auto& [id, node] : nodes_) {
     if (node.state != NodeState::kSuspect) continue;
     // The others may be on their way back too: they get the time between the two clocks again.
     if (!frozen_ && give_grace) node.suspect_since = now;
-    ArmNode(node);
+    ArmNode(node, now);
   }
 }
 
@@ -239,10 +279,11 @@ void Cluster::Core::EndRecovery(Instant now) {
 absl::Status Cluster::Core::Unfreeze(Instant now) {
   if (!frozen_) return absl::FailedPreconditionError("the cluster is not frozen");
   for (auto& [id, node] : nodes_) {
-    if (node.state != NodeState::kSuspect) continue;
-    if (Counts(node)) AddEvent("node-lost", {}, "", id, "by an operator's word");
-    SetNodeState(node, NodeState::kLost);
-    ArmNode(node);
+    if (node.state == NodeState::kSuspect) {
+      LoseNode(node, "by an operator's word", now);
+      ArmNode(node, now);
+    }
+    ForgetLoss(node);
   }
   UpdateFreeze(now, /*give_grace=*/false);
   return absl::OkStatus();

@@ -129,9 +129,82 @@ TEST(ClusterNodesTest, AnOperatorMayOverrideTheFreeze) {
   EXPECT_EQ(h.PerNode(), (std::map<std::string, int>{{"n3", 3}}));
 }
 
-TEST(ClusterNodesTest, NodesLostLongAgoDoNotCount) {
+TEST(ClusterNodesTest, LossesInQuickSuccessionAreOneEvent) {
   ThreeNodes h;
   h.Pass(seconds(10), {"n1"});
+  EXPECT_FALSE(h.cluster->frozen());
+  EXPECT_EQ(h.PerNode().count("n1"), 0u);
+  h.Pass(seconds(10), {"n1", "n2"});
+  EXPECT_TRUE(h.cluster->frozen());  // 2 of 3 within half a minute
+  EXPECT_GT(h.PerNode().at("n2"), 0);
+  h.Pass(seconds(20), {"n1", "n2"});  // and now it is 1 of 2
+  EXPECT_FALSE(h.cluster->frozen());
+  EXPECT_EQ(h.PerNode(), (std::map<std::string, int>{{"n3", 3}}));
+}
+
+TEST(ClusterNodesTest, MostInstancesOnOneNodeFreezeToo) {
+  ClusterHarness h;
+  for (const char* name : {"n1", "n2", "n3"}) {
+    NodeHello hello = ClusterHarness::HelloOf(name);
+    hello.max_instances = name == std::string("n1") ? 10 : 1;
+    ASSERT_TRUE(h.Connect(hello).ok());
+  }
+  h.ConnectProxy("p");
+  ASSERT_TRUE(h.Apply("v1", 6).ok());
+  h.Settle(3);
+  ASSERT_EQ(h.PerNode().at("n1"), 4);
+  h.Pass(seconds(3), {"n1"});
+  EXPECT_TRUE(h.cluster->frozen());
+  EXPECT_EQ(h.cluster->frozen_reason(), "1 of 3 nodes and 4 of 6 instances are silent");
+}
+
+TEST(ClusterNodesTest, ProxiesConfirmThatTwoOfThreeHostsDied) {
+  ThreeNodes h(6);
+  h.Pass(seconds(10), {"n1", "n2"});
+  ASSERT_TRUE(h.cluster->frozen());
+  std::map<std::string, std::vector<AssignmentId>> on;
+  for (const auto& [id, a] : h.model.assignments()) on[a.node.value].push_back(id);
+  // What n1 ran can not be reached; n2 is only hidden from the controller.
+  for (const AssignmentId& id : on["n1"]) h.Unreachable("p", id);
+  h.Answered("p", on["n2"][0]);
+  h.Unreachable("p", on["n2"][1]);
+  h.Pass(seconds(1), {"n1", "n2"});
+  EXPECT_EQ(h.PerNode().count("n1"), 0u);
+  EXPECT_EQ(h.PerNode().at("n2"), 2);
+  EXPECT_FALSE(h.cluster->frozen());  // 1 of the 2 that are left: its lease decides again
+  h.Answered("p", on["n2"][0]);
+  h.Pass(seconds(1), {"n1", "n2"});
+  EXPECT_EQ(h.PerNode().at("n2"), 2);
+}
+
+TEST(ClusterNodesTest, WithoutEvidenceAFreezeLasts) {
+  ThreeNodes h(6);
+  h.Pass(seconds(10), {"n1", "n2"});
+  for (int i = 0; i < 20; ++i) {
+    for (const auto& [id, a] : h.model.assignments()) {
+      if (a.node.value != "n3") h.Answered("p", id);
+    }
+    h.Pass(seconds(1), {"n1", "n2"});
+  }
+  EXPECT_TRUE(h.cluster->frozen());
+  EXPECT_EQ(h.Shown(),
+            "web.1:healthy web.2:healthy web.3:healthy web.4:healthy web.5:healthy "
+            "web.6:healthy");
+  // Now they die one after the other; all is confirmed, and what is left runs everything.
+  for (int i = 0; i < 10; ++i) {
+    for (const auto& [id, a] : h.model.assignments()) {
+      if (a.node.value != "n3") h.Unreachable("p", id);
+    }
+    h.Pass(seconds(1), {"n1", "n2"});
+  }
+  EXPECT_FALSE(h.cluster->frozen());
+  EXPECT_EQ(h.PerNode(), (std::map<std::string, int>{{"n3", 6}}));
+  EXPECT_EQ(h.Count("node-lost"), 2u);
+}
+
+TEST(ClusterNodesTest, NodesLostLongAgoDoNotCount) {
+  ThreeNodes h;
+  h.Pass(seconds(40), {"n1"});
   EXPECT_FALSE(h.cluster->frozen());
   h.Pass(seconds(10), {"n1", "n2"});  // 1 of the 2 that are left
   EXPECT_FALSE(h.cluster->frozen());

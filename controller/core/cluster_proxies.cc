@@ -63,18 +63,26 @@ void Cluster::Core::ProxyNackOver(const ProxyId& id) {
   AddEvent("proxy-nack-over", {}, "", {}, id.value);
 }
 
-void Cluster::Core::ProxyInFlight(const ProxyId& id, const AssignmentId& assignment,
-                                  uint64_t in_flight, bool draining) {
+void Cluster::Core::ProxyReported(const ProxyId& id, const AssignmentId& assignment,
+                                  const EndpointReport& report, Instant now) {
   const auto [entry, item] = FindAssignment(assignment);
   if (item == nullptr) return;
   const auto proxy = proxies_.find(id);
   if (proxy == proxies_.end()) return;  // reports come on a stream of their own, and again
   InFlight& said = item->in_flight[id];
-  proxy->second.in_flight += in_flight;
+  proxy->second.in_flight += report.in_flight;
   proxy->second.in_flight -= std::min(proxy->second.in_flight, said.requests);
-  said = {in_flight, draining, proxy->second.session};
+  said = {report.in_flight, std::min(report.tunnels, report.in_flight), report.draining,
+          proxy->second.session};
   changed_.insert(entry->app.id);
-  if (draining && in_flight == 0) dirty_.insert(entry->app.id);
+  if (report.draining && report.in_flight == 0) dirty_.insert(entry->app.id);
+
+  item->reach.answered_at = std::max(item->reach.answered_at, report.reach.answered_at);
+  if (report.reach.unreachable_at <= item->reach.unreachable_at) return;
+  item->reach.unreachable_at = report.reach.unreachable_at;
+  // In a freeze it may be what the doubt about the node hangs on.
+  const NodeEntry& node = NodeOf(*item);
+  if (frozen_ && node.state == NodeState::kSuspect) JudgeNodes({node.record.id}, now);
 }
 
 }  // namespace pando::controller

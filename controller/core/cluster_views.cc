@@ -141,7 +141,10 @@ std::vector<InstanceStatus> Cluster::Core::GetInstances(const AppId& only) const
       if (leaving && status.detail.empty()) {
         status.detail = node.record.draining ? "moves: its node is drained" : "moves: rebalanced";
       }
-      for (const auto& [proxy, in_flight] : item.in_flight) status.in_flight += in_flight.requests;
+      for (const auto& [proxy, in_flight] : item.in_flight) {
+        status.in_flight += in_flight.requests;
+        status.tunnels += in_flight.tunnels;
+      }
       all.push_back(std::move(status));
     }
     // Slots without a place are shown too, unless their older instance still holds the slot.

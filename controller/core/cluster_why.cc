@@ -165,16 +165,11 @@ std::string Cluster::Core::WhyDraining(const AppEntry& entry, const AssignmentEn
                                        Instant now) {
   const DrainInput input = ToDrainInput(entry, item);
   const DrainVerdict verdict = JudgeDrain(input, DrainProxies(entry, item), now);
-  std::vector<std::string> holders;
-  for (const ProxyId& id : verdict.holders) {
-    const auto said = item.in_flight.find(id);
-    const uint64_t requests = said == item.in_flight.end() ? 0 : said->second.requests;
-    holders.push_back(requests > 0 ? absl::StrCat(id.value, " (", requests, " requests)")
-                                   : absl::StrCat(id.value, " (has to acknowledge)"));
-  }
-  if (holders.empty()) return "draining: finished";
-  return absl::StrCat("draining: waits for ", absl::StrJoin(holders, ", "), ", at most ",
-                      Seconds(input.deadline - now), " more");
+  if (verdict.holders.empty()) return "draining: finished";
+  const bool tunnels = std::any_of(item.in_flight.begin(), item.in_flight.end(),
+                                   [](const auto& said) { return said.second.tunnels > 0; });
+  return absl::StrCat("draining: waits for ", DescribeHolders(item, verdict.holders), ", at most ",
+                      Seconds((tunnels ? input.tunnel_deadline : input.deadline) - now), " more");
 }
 
 Explanation Cluster::Core::WhyNode(const NodeEntry& node, Instant now) {

@@ -1,5 +1,7 @@
 #include "controller/core/drain.h"
 
+#include <algorithm>
+
 namespace pando::controller {
 namespace {
 
@@ -14,14 +16,17 @@ bool Holds(const DrainInput& input, const DrainProxy& proxy) {
 DrainVerdict JudgeDrain(const DrainInput& input, const std::vector<DrainProxy>& live_proxies,
                         Instant now) {
   DrainVerdict verdict;
+  Instant deadline = input.deadline;
   if (!input.unused) {
     for (const DrainProxy& proxy : live_proxies) {
-      if (Holds(input, proxy)) verdict.holders.push_back(proxy.id);
+      if (!Holds(input, proxy)) continue;
+      verdict.holders.push_back(proxy.id);
+      if (proxy.tunnels > 0) deadline = std::max(deadline, input.tunnel_deadline);
     }
   }
   if (verdict.holders.empty()) {
     verdict.result = DrainResult::kDone;
-  } else if (now >= input.deadline) {
+  } else if (now >= deadline) {
     verdict.result = DrainResult::kTimedOut;
   }
   return verdict;

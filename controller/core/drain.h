@@ -14,6 +14,7 @@ namespace pando::controller {
 struct DrainProxy {
   ProxyId id;
   uint64_t acked = 0;           // generation of the app's table it runs, at least
+  uint64_t tunnels = 0;         // it holds, as it last said
   bool reports_drains = false;  // it tells what is in flight to draining endpoints
   bool reported_empty = false;  // it said: draining, and nothing in flight
 };
@@ -25,6 +26,7 @@ struct DrainInput {
   // table was published yet.
   std::optional<uint64_t> unpickable_since;
   Instant deadline;
+  Instant tunnel_deadline;  // not earlier: the one that holds while tunnels are open
 };
 
 enum class DrainResult { kWait, kDone, kTimedOut };

@@ -10,15 +10,20 @@ using std::chrono::seconds;
 TEST(DrainTest, StopsOnlyWhatNoProxyUses) {
   const Instant now{seconds(100)};
   const auto proxy = [](std::string id, uint64_t acked, bool reports, bool empty) {
-    return DrainProxy{ProxyId{std::move(id)}, acked, reports, empty};
+    return DrainProxy{ProxyId{std::move(id)}, acked, 0, reports, empty};
   };
+  DrainProxy tunnels = proxy("p", 5, true, false);
+  tunnels.tunnels = 2;
   DrainInput draining;  // shown draining since generation 5
   draining.unpickable_since = 5;
   draining.deadline = now + seconds(30);
+  draining.tunnel_deadline = now + seconds(300);
   DrainInput unused = draining, unpublished = draining, late = draining;
   unused.unused = true;
   unpublished.unpickable_since.reset();
   late.deadline = now;
+  DrainInput too_late = late;
+  too_late.tunnel_deadline = now;
 
   struct Case {
     std::string name;
@@ -50,6 +55,8 @@ TEST(DrainTest, StopsOnlyWhatNoProxyUses) {
        {"p"}},
       {"nothing can be in flight", unused, {proxy("p", 0, true, false)}, DrainResult::kDone, {}},
       {"time is over", late, {proxy("p", 4, true, false)}, DrainResult::kTimedOut, {"p"}},
+      {"time is over, but not that of tunnels", late, {tunnels}, DrainResult::kWait, {"p"}},
+      {"that of tunnels too", too_late, {tunnels}, DrainResult::kTimedOut, {"p"}},
       {"over, and done", late, {proxy("p", 5, true, true)}, DrainResult::kDone, {}},
   };
   for (const Case& c : cases) {

@@ -28,6 +28,7 @@ struct RevisionConfig {
   std::string path = "/";
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
   Millis drain_timeout{30'000};
+  Millis drain_tunnels{300'000};  // the same while tunnels are open
   Millis startup_timeout{30'000};
   Labels node_labels;                 // required of the node
   std::vector<LabelRule> node_rules;  // likewise

@@ -2,11 +2,8 @@
 //
 // Two clocks: traffic leaves a silent node soon (suspect), its instances are replaced later (lost).
 // When most of the fleet is silent at once the controller suspects itself instead: see
-// ShouldFreeze.
+// mass_loss.h.
 #pragma once
-
-#include <cstddef>
-#include <optional>
 
 #include "common/base/time.h"
 
@@ -30,8 +27,5 @@ inline Instant LostAt(const LeasePolicy& policy, Instant last_heard, Instant sus
   const Instant by_suspicion = suspect_since + (policy.lost_after - policy.suspect_after);
   return by_silence > by_suspicion ? by_silence : by_suspicion;
 }
-
-// More than half of the nodes that count (not lost already) are silent.
-inline bool ShouldFreeze(size_t silent, size_t counted) { return silent * 2 > counted; }
 
 }  // namespace pando::controller

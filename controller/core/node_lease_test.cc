@@ -16,18 +16,5 @@ TEST(NodeLeaseTest, TwoClocks) {
   EXPECT_EQ(LostAt(policy, heard, heard + seconds(60)), heard + seconds(63));
 }
 
-TEST(NodeLeaseTest, FreezesWhenMostAreSilent) {
-  struct Case {
-    size_t silent, counted;
-    bool want;
-  };
-  const Case cases[] = {{0, 0, false}, {0, 3, false},  {1, 1, true}, {1, 2, false},
-                        {2, 2, true},  {1, 3, false},  {2, 3, true}, {2, 4, false},
-                        {3, 4, true},  {5, 10, false}, {6, 10, true}};
-  for (const Case& c : cases) {
-    EXPECT_EQ(ShouldFreeze(c.silent, c.counted), c.want) << c.silent << " of " << c.counted;
-  }
-}
-
 }  // namespace
 }  // namespace pando::controller

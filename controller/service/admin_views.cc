@@ -60,6 +60,7 @@ void Fill(const InstanceStatus& from, v1::InstanceView& view) {
   view.set_detail(from.detail);
   view.set_in_flight(from.in_flight);
   view.set_leaving(from.leaving);
+  view.set_tunnels(from.tunnels);
 }
 
 void Fill(const NodeStatus& from, v1::NodeView& view) {
@@ -112,6 +113,7 @@ v1::ClusterView ToClusterView(const ControlLoop& control, const AppId& app, Inst
     added.set_port(gateway.port);
   }
   view.set_frozen(cluster.frozen());
+  view.set_frozen_reason(cluster.frozen_reason());
   view.set_recovering(cluster.recovering());
   view.set_term(control.term());
   view.set_now_unix_ms(ToUnixMillis(wall_now));

@@ -14,6 +14,16 @@ namespace {
 constexpr Millis kTickInterval{100};
 constexpr Millis kViewInterval{20};
 
+// What somebody should look at stands out in the log.
+LogLevel LevelOf(const std::string& kind) {
+  if (kind == "frozen") return LogLevel::kError;
+  for (const char* warned : {"node-suspect", "node-lost", "unfrozen", "drain-timeout", "crash-loop",
+                             "node-drain-deadline", "pending", "proxy-nack", "proxy-forgotten"}) {
+    if (kind == warned) return LogLevel::kWarn;
+  }
+  return LogLevel::kInfo;
+}
+
 }  // namespace
 
 ControlLoop::ControlLoop(Executor& loop, StoreThread& store, ClusterPolicy policy,
@@ -138,11 +148,12 @@ void ControlLoop::Record(v1::EventRecord event) {
   const std::string& subject = !event.instance().empty() ? event.instance()
                                : !event.app().empty()    ? event.app()
                                                          : event.node();
+  const LogLevel level = LevelOf(event.kind());
   if (event.node().empty() || &subject == &event.node()) {
-    LogInfo(event.kind(), {{"subject", subject}, {"detail", event.message()}});
+    Log(level, event.kind(), {{"subject", subject}, {"detail", event.message()}});
   } else {
-    LogInfo(event.kind(),
-            {{"subject", subject}, {"node", event.node()}, {"detail", event.message()}});
+    Log(level, event.kind(),
+        {{"subject", subject}, {"node", event.node()}, {"detail", event.message()}});
   }
   timeline_.Add(std::move(event));
 }

@@ -1,5 +1,6 @@
 #include "controller/service/load_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -9,21 +10,36 @@ namespace {
 namespace lrs = ::envoy::service::load_stats::v3;
 namespace endpoint = ::envoy::config::endpoint::v3;
 
-struct InFlight {
+struct Said {
   AssignmentId assignment;
-  uint64_t requests = 0;
-  bool draining = false;
+  EndpointReport report;
 };
 
+std::optional<Instant> Before(
+    Instant now, const google::protobuf::Map<std::string, google::protobuf::Value>& fields,
+    const char* age_ms) {
+  const auto found = fields.find(age_ms);
+  if (found == fields.end() || !(found->second.number_value() >= 0)) return std::nullopt;
+  return now - Millis{static_cast<int64_t>(std::min(found->second.number_value(), 1e12))};
+}
+
 // What Pando's proxy says of an endpoint in the report's metadata; other clients say nothing.
-std::optional<InFlight> ToInFlight(const endpoint::UpstreamEndpointStats& stats) {
+std::optional<Said> ToReport(const endpoint::UpstreamEndpointStats& stats, Instant now) {
   const auto& fields = stats.metadata().fields();
   const auto assignment = fields.find("assignment");
   if (assignment == fields.end() || assignment->second.string_value().empty()) return std::nullopt;
   const auto draining = fields.find("draining");
-  return InFlight{{assignment->second.string_value()},
-                  stats.total_requests_in_progress(),
-                  draining != fields.end() && draining->second.bool_value()};
+  const auto tunnels = fields.find("tunnels");
+  Said said;
+  said.assignment = {assignment->second.string_value()};
+  said.report.in_flight = stats.total_requests_in_progress();
+  said.report.draining = draining != fields.end() && draining->second.bool_value();
+  if (tunnels != fields.end() && tunnels->second.number_value() > 0) {
+    said.report.tunnels = static_cast<uint64_t>(tunnels->second.number_value());
+  }
+  said.report.reach.unreachable_at = Before(now, fields, "unreachable_ms");
+  said.report.reach.answered_at = Before(now, fields, "answered_ms");
+  return said;
 }
 
 }  // namespace
@@ -51,9 +67,8 @@ class LoadService::LoadStream final
       for (const endpoint::ClusterStats& stats : request.cluster_stats()) {
         for (const auto& locality : stats.upstream_locality_stats()) {
           for (const auto& of_endpoint : locality.upstream_endpoint_stats()) {
-            if (const auto load = ToInFlight(of_endpoint)) {
-              cluster.ProxyInFlight(proxy_, load->assignment, load->requests, load->draining, now,
-                                    effects);
+            if (const auto said = ToReport(of_endpoint, now)) {
+              cluster.ProxyReported(proxy_, said->assignment, said->report, now, effects);
             }
           }
         }

@@ -323,6 +323,7 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.path = spec.route().path();
   config.lb_policy = FromSpec(spec.load_balancing().policy());
   config.drain_timeout = Millis{spec.stop().drain_ms()};
+  config.drain_tunnels = Millis{spec.stop().drain_tunnels_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};
   SetPlacement(spec.placement(), config);
   config.cpu_millis = spec.resources().cpu_millis();

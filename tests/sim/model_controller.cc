@@ -254,7 +254,10 @@ void ModelController::ProxyAcks(ModelProxy& proxy, std::shared_ptr<Link> link,
 void ModelController::ProxyLoad(const ProxyId& proxy, const AssignmentId& id, uint64_t count,
                                 bool draining) {
   Call([&](Cluster& c, Instant at, Effects& e) {
-    c.ProxyInFlight(proxy, id, count, draining, at, e);
+    controller::EndpointReport report;
+    report.in_flight = count;
+    report.draining = draining;
+    c.ProxyReported(proxy, id, report, at, e);
   });
 }
 
