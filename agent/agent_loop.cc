@@ -5,11 +5,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/log_reader.h"
 #include "agent/translate.h"
+#include "agent/utf8.h"
 #include "common/runtime/log.h"
 
 namespace pando::agent {
 namespace {
+
+constexpr uint32_t kLastLines = 4;
+constexpr size_t kLastLineBytes = 200;
 
 double UnitRandom(std::mt19937_64& generator) {
   return static_cast<double>(generator() >> 11) / static_cast<double>(uint64_t{1} << 53);
@@ -105,7 +110,7 @@ absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
 
 std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
   std::vector<v1::InstanceStatus> statuses;
-  for (const InstanceStatus& status : supervisor_.Statuses()) statuses.push_back(ToProto(status));
+  for (const InstanceStatus& status : supervisor_.Statuses()) statuses.push_back(ToMessage(status));
   return statuses;
 }
 
@@ -226,7 +231,8 @@ void AgentLoop::Do(const Report& report) {
        {"restarts", absl::StrCat(status.restarts)},
        {"detail", status.detail}});
   metrics_.SetPhase(status.assignment, status.phase);
-  uplink_.status(ToProto(status));
+  ReadLastLines(status);
+  uplink_.status(ToMessage(status));
   // Last: the controller hears of an exit without waiting for the disk.
   state_.InstanceOf(status.assignment.value)
       .WriteState({status.incarnation, status.phase, status.failed_starts});
@@ -236,9 +242,31 @@ void AgentLoop::Do(const Gone& gone) {
   LogInfo("instance gone", {{"assignment", gone.id.value}});
   const InstanceDir dir = state_.InstanceOf(gone.id.value);
   metrics_.Forget(gone.id);
+  last_lines_.erase(gone.id);
   uplink_.closing(dir.path());
   uplink_.gone(gone.id.value);
   dir.Remove();
+}
+
+void AgentLoop::ReadLastLines(const InstanceStatus& status) {
+  if (status.phase == Phase::kReady) last_lines_.erase(status.assignment);
+  // Once more when it starts again: what it printed at the very end may have come after the exit.
+  const bool ended = status.phase == Phase::kBackoff || status.phase == Phase::kFailed;
+  if (!ended && !(status.phase == Phase::kStarting && status.crashes > 0)) return;
+  LogReader reader(state_.InstanceOf(status.assignment.value).path(), kLastLines);
+  std::vector<std::string> lines;
+  for (const LogLine& line : reader.Read(kLastLines, kLastLines * kLastLineBytes)) {
+    lines.push_back(ToValidUtf8(line.text.substr(0, kLastLineBytes)));
+  }
+  if (!lines.empty()) last_lines_[status.assignment] = std::move(lines);
+}
+
+v1::InstanceStatus AgentLoop::ToMessage(const InstanceStatus& status) const {
+  v1::InstanceStatus message = ToProto(status);
+  const auto lines = last_lines_.find(status.assignment);
+  if (lines == last_lines_.end()) return message;
+  for (const std::string& line : lines->second) message.add_last_lines(line);
+  return message;
 }
 
 void AgentLoop::ScheduleWake() {

@@ -91,6 +91,11 @@ class AgentLoop {
   Supervisor supervisor_;
   Launcher launcher_;
   Prober prober_;
+  // The newest lines of the instance's log, as they were when it exited.
+  void ReadLastLines(const InstanceStatus& status);
+  v1::InstanceStatus ToMessage(const InstanceStatus& status) const;
+
+  std::map<AssignmentId, std::vector<std::string>> last_lines_;
   std::map<AssignmentId, Running> running_;
   std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
   std::optional<Instant> wake_at_;

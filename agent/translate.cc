@@ -123,6 +123,7 @@ v1::InstanceStatus ToProto(const InstanceStatus& status) {
   proto.set_failed_starts(status.failed_starts);
   proto.set_started_unix_ms(status.started_unix_ms);
   proto.set_detail(ToValidUtf8(status.detail));
+  proto.set_crashes(status.crashes);
   return proto;
 }
 

@@ -256,6 +256,10 @@ absl::StatusOr<v1::DrainResponse> Client::Drain(const v1::DrainRequest& request)
   return connection_->Call(&v1::Admin::Stub::Drain, request);
 }
 
+absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Rebalance, request);
+}
+
 absl::StatusOr<v1::WhyResponse> Client::Why(const v1::WhyRequest& request) {
   return connection_->Call(&v1::Admin::Stub::Why, request);
 }

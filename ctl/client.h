@@ -53,6 +53,7 @@ class Client {
   absl::Status Cordon(const v1::CordonRequest& request);
   absl::Status Unfreeze();
   absl::StatusOr<v1::DrainResponse> Drain(const v1::DrainRequest& request);
+  absl::StatusOr<v1::RebalanceResponse> Rebalance(const v1::RebalanceRequest& request);
   absl::StatusOr<v1::WhyResponse> Why(const v1::WhyRequest& request);
   absl::StatusOr<v1::ClusterView> GetCluster(const v1::ClusterRequest& request);
   absl::StatusOr<v1::SpecResponse> GetSpec(const v1::AppRequest& request);

@@ -86,6 +86,7 @@ void AddLogsCommand(CommandLine& line);
 void AddEventsCommand(CommandLine& line);
 void AddNodeCommands(CommandLine& line);
 void AddDrainCommand(CommandLine& line);
+void AddRebalanceCommand(CommandLine& line);
 void AddWhyCommand(CommandLine& line);
 void AddSpecCommand(CommandLine& line);
 void AddVersionCommand(CommandLine& line);

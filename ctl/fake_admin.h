@@ -145,6 +145,16 @@ class FakeAdmin final : public v1::Admin::Service {
     response->set_instances(2);
     return Note("Drain", *request);
   }
+  grpc::Status Rebalance(Context*, const v1::RebalanceRequest* request,
+                         v1::RebalanceResponse* response) override {
+    v1::RebalanceResponse::Move& move = *response->add_moves();
+    move.set_instance("web.3");
+    move.set_from("node-1");
+    move.set_to("node-2");
+    move.set_reason("better spread");
+    response->set_at_once(4);
+    return Note("Rebalance", *request);
+  }
   grpc::Status Why(Context*, const v1::WhyRequest* request, v1::WhyResponse* response) override {
     response->add_lines(request->target() + " is pending: no node has joined");
     response->add_logs_of("web.3");

@@ -41,6 +41,7 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   AddEventsCommand(line);
   AddNodeCommands(line);
   AddDrainCommand(line);
+  AddRebalanceCommand(line);
   AddWhyCommand(line);
   AddSpecCommand(line);
   AddVersionCommand(line);

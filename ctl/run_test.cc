@@ -426,6 +426,18 @@ TEST_F(RunTest, ADrainWaitsUntilTheNodeIsEmpty) {
   EXPECT_EQ(Run({"drain"}).code, 2);
 }
 
+TEST_F(RunTest, ARebalanceIsPlannedOrWaitedFor) {
+  const std::string table =
+      "INSTANCE  FROM    TO      WHY\nweb.3     node-1  node-2  better spread\n";
+  EXPECT_EQ(Run({"rebalance", "--plan"}).out, table + "1 to move, 4 at a time\n");
+  admin_.ShowViews({Parse<v1::ClusterView>("moves_left: 1"), v1::ClusterView()});
+  const Output done = Run({"rebalance", "web"});
+  EXPECT_EQ(done.code, 0);
+  EXPECT_THAT(done.out, HasSubstr(table + "rebalanced"));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance app: \"web\"",
+                                          HasSubstr("WatchCluster")));
+}
+
 TEST_F(RunTest, WhyPrintsReasonsAndTheLogThatTellsMore) {
   admin_.SayLogs({Parse<v1::LogEntry>("instance: 'web.3' text: 'no such module'")});
   EXPECT_EQ(Run({"why", "web.9"}).out,

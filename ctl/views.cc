@@ -114,7 +114,8 @@ std::string ClusterLine(const v1::ClusterView& view, ViewStyle style) {
 
 Color InstanceColor(const std::string& state) {
   if (state == "in-rotation") return Color::kGreen;
-  if (state == "failed" || state == "lost" || state == "unhealthy" || state == "backoff") {
+  if (state == "failed" || state == "lost" || state == "unhealthy" || state == "backoff" ||
+      state == "crash-loop") {
     return Color::kRed;
   }
   if (state == "draining" || state == "stopping") return Color::kDim;

@@ -45,7 +45,8 @@ InstanceStatus Instance::Status() const {
           .restarts = incarnation_ > 0 ? incarnation_ - 1 : 0,
           .failed_starts = failed_starts_,
           .started_unix_ms = started_unix_ms_,
-          .detail = detail_};
+          .detail = detail_,
+          .crashes = static_cast<uint32_t>(attempt_)};
 }
 
 void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {

@@ -30,6 +30,7 @@ struct InstanceStatus {
   uint32_t failed_starts = 0;
   int64_t started_unix_ms = 0;
   std::string detail;
+  uint32_t crashes = 0;  // exits in a row, none after it was healthy for reset_after
 
   bool operator==(const InstanceStatus&) const = default;
 };

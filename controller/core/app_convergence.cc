@@ -30,6 +30,7 @@ void NoteShown(AssignmentEntry& item, const Endpoint* before, const Endpoint* no
     if (!as_before) item.healthy_since = generation;
   }
   item.shown = now == nullptr ? std::nullopt : std::make_optional(now->health);
+  item.shown_port = now == nullptr ? uint16_t{0} : now->port;
 }
 
 // Visits each assignment whose endpoint differs between two tables, both sorted.
@@ -80,9 +81,7 @@ bool Cluster::Core::IsHeld(const AppEntry& entry) const {
   });
 }
 
-bool Cluster::Core::HidesUnheard(const AppEntry& entry,
-                                 const std::vector<Endpoint>& endpoints) const {
-  if (entry.published || std::any_of(endpoints.begin(), endpoints.end(), IsPickable)) return false;
+bool Cluster::Core::HidesUnheard(const AppEntry& entry) const {
   return std::any_of(entry.assignments.begin(), entry.assignments.end(), [&](const auto& pair) {
     const Assignment& a = pair.second.assignment;
     return a.wish == Wish::kRun && a.was_ready && !NodeOf(pair.second).heard;
@@ -90,27 +89,27 @@ bool Cluster::Core::HidesUnheard(const AppEntry& entry,
 }
 
 void Cluster::Core::Publish(AppEntry& entry) {
-  std::vector<EndpointCandidate> candidates;
-  candidates.reserve(entry.assignments.size());
+  std::vector<EndpointState> states;
+  states.reserve(entry.assignments.size());
   for (const auto& [id, item] : entry.assignments) {
-    if (!item.report) continue;
-    const Assignment& a = item.assignment;
-    const NodeEntry& node = NodeOf(item);
-    candidates.push_back({.endpoint = {.assignment = id,
-                                       .instance = InstanceName(a.app, a.slot),
-                                       .node = a.node,
-                                       .revision = a.revision,
-                                       .address = node.hello.address,
-                                       .port = item.report->port},
-                          .wish = a.wish,
-                          .phase = item.report->phase,
-                          .was_ready = a.was_ready,
-                          .node_suspect = ShownSuspect(node)});
+    EndpointState& state = states.emplace_back();
+    if (!item.report) continue;  // without a port it is not shown
+    state = {.port = item.report->port,
+             .wish = item.assignment.wish,
+             .phase = item.report->phase,
+             .was_ready = item.assignment.was_ready,
+             .node_suspect = ShownSuspect(NodeOf(item))};
   }
-  std::vector<Endpoint> endpoints = BuildEndpoints(std::move(candidates));
-  if (entry.published && endpoints == entry.table.endpoints) return;
-  if (HidesUnheard(entry, endpoints)) return;
+  const std::vector<std::optional<Health>> healths = HealthsOf(states);
+  if (entry.published && !entry.readdressed && IsAsShown(entry, states, healths)) return;
+  const bool any_pickable = std::any_of(healths.begin(), healths.end(), [](const auto& health) {
+    return health && *health != Health::kDraining;
+  });
+  if (!entry.published && !any_pickable && HidesUnheard(entry)) return;
 
+  std::vector<Endpoint> endpoints = BuildEndpoints(entry, states, healths);
+  entry.readdressed = false;
+  if (entry.published && endpoints == entry.table.endpoints) return;
   entry.published = true;
   entry.table.generation = ++last_generation_;
   new_tables_.insert(entry.app.id);
@@ -122,6 +121,45 @@ void Cluster::Core::Publish(AppEntry& entry) {
         NoteShown(item->second, before, now, entry.table.generation);
       });
   entry.table.endpoints = std::move(endpoints);
+}
+
+// The table need not be built anew to see that it would be the same.
+bool Cluster::Core::IsAsShown(const AppEntry& entry, const std::vector<EndpointState>& states,
+                              const std::vector<std::optional<Health>>& healths) {
+  size_t shown = 0;
+  size_t i = 0;
+  for (const auto& [id, item] : entry.assignments) {
+    if (item.shown != healths[i]) return false;
+    if (item.shown) {
+      ++shown;
+      if (item.shown_port != states[i].port) return false;
+    }
+    ++i;
+  }
+  return shown == entry.table.endpoints.size();  // what was removed is still in the table
+}
+
+std::vector<Endpoint> Cluster::Core::BuildEndpoints(
+    const AppEntry& entry, const std::vector<EndpointState>& states,
+    const std::vector<std::optional<Health>>& healths) const {
+  std::vector<Endpoint> endpoints;
+  endpoints.reserve(states.size());
+  size_t i = 0;
+  for (const auto& [id, item] : entry.assignments) {
+    if (healths[i]) {
+      const Assignment& a = item.assignment;
+      endpoints.push_back({.assignment = id,
+                           .instance = InstanceName(a.app, a.slot),
+                           .node = a.node,
+                           .revision = a.revision,
+                           .address = NodeOf(item).hello.address,
+                           .port = states[i].port,
+                           .health = *healths[i]});
+    }
+    ++i;
+  }
+  SortEndpoints(endpoints);
+  return endpoints;
 }
 
 bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
@@ -143,7 +181,7 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
   const Desired desired{.replicas = replicas,
                         .revision = entry.app.revision,
                         .surge = SurgeLimit(replicas, policy_.surge_percent)};
-  const Moves moves(views);
+  const Moves moves(std::move(views));
   const Changes changes = moves.Plan(Reconcile(desired, moves.merged()), desired.surge);
 
   for (const AssignmentId& id : changes.discard) {
@@ -240,8 +278,8 @@ std::vector<DrainProxy> Cluster::Core::DrainProxies(const AppEntry& entry,
     const auto said = item.in_flight.find(id);
     live.push_back({.id = id,
                     .acked = acked == proxy.acked.end() ? 0 : acked->second,
-                    .reports_drains = proxy.capabilities.reports_drains,
                     .tunnels = said == item.in_flight.end() ? 0 : said->second.tunnels,
+                    .reports_drains = proxy.capabilities.reports_drains,
                     .reported_empty = said != item.in_flight.end() && said->second.draining &&
                                       said->second.requests == 0 &&
                                       said->second.session == proxy.session});

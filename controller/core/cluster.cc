@@ -60,7 +60,7 @@ absl::StatusOr<ChangeOutcome> Cluster::Remove(const AppId& app, Instant now, Eff
 
 absl::Status Cluster::SetCordoned(const NodeId& node, bool cordoned, Instant now,
                                   Effects& effects) {
-  absl::Status status = core_->SetCordoned(node, cordoned);
+  absl::Status status = core_->SetCordoned(node, cordoned, now);
   core_->Finish(now, effects);
   return status;
 }
@@ -68,6 +68,13 @@ absl::Status Cluster::SetCordoned(const NodeId& node, bool cordoned, Instant now
 absl::StatusOr<DrainOutcome> Cluster::DrainNode(const NodeId& node, Millis deadline, Instant now,
                                                 Effects& effects) {
   auto outcome = core_->DrainNode(node, deadline, now);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
+absl::StatusOr<RebalanceOutcome> Cluster::Rebalance(const AppId& app, bool plan_only, Instant now,
+                                                    Effects& effects) {
+  auto outcome = core_->Rebalance(app, plan_only, now);
   core_->Finish(now, effects);
   return outcome;
 }
@@ -148,6 +155,7 @@ void Cluster::Tick(Instant now, Effects& effects) {
 bool Cluster::frozen() const { return core_->frozen(); }
 std::string Cluster::frozen_reason() const { return core_->frozen_reason(); }
 bool Cluster::recovering() const { return core_->recovering(); }
+uint32_t Cluster::moves_left() const { return core_->moves_left(); }
 std::vector<AppId> Cluster::apps() const { return core_->apps(); }
 absl::StatusOr<AppStatus> Cluster::GetApp(const AppId& app) const { return core_->GetApp(app); }
 std::vector<InstanceStatus> Cluster::GetInstances(const AppId& app) const {

@@ -38,6 +38,9 @@ struct ClusterPolicy {
   Millis lost_after{5'000};     // silence until its instances are replaced
   Millis proxy_lease{10'000};   // how long a disconnected proxy still counts as serving
   Millis loss_window{30'000};   // losses within this are one event: see mass_loss.h
+  // From a node's joining or return until instances are moved to it; 0: only when told to.
+  Millis rebalance_after{0};
+  uint32_t moves_at_once = 4;  // of a rebalance, in the whole cluster
   // After a start: how long agents have to report before the absent count as silent since then.
   Millis recovery_window{5'000};
   // Share of new instances started beyond `replicas` in a rollout, at least one.
@@ -166,6 +169,17 @@ struct DrainOutcome {
   uint32_t instances = 0;  // to be moved, or already on their way out
 };
 
+struct RebalanceOutcome {
+  struct Move {
+    std::string instance;
+    NodeId from;
+    NodeId to;
+    std::string reason;
+  };
+  std::vector<Move> moves;
+  uint32_t at_once = 0;
+};
+
 enum class RolloutPhase { kProgressing, kComplete, kFailed };
 
 struct AppStatus {
@@ -269,6 +283,10 @@ class Cluster {
   // same. Again: sets the deadline anew.
   absl::StatusOr<DrainOutcome> DrainNode(const NodeId& node, Millis deadline, Instant now,
                                          Effects& effects);
+  // Moves instances of one app (of all when empty) to where they are spread better, a few at a
+  // time. With `plan_only`, says what would be moved.
+  absl::StatusOr<RebalanceOutcome> Rebalance(const AppId& app, bool plan_only, Instant now,
+                                             Effects& effects);
   // Overrides a freeze: the silent nodes are treated as lost. kFailedPrecondition when not frozen.
   absl::Status Unfreeze(Instant now, Effects& effects);
 
@@ -304,6 +322,8 @@ class Cluster {
   // "2 of 3 nodes and 4 of 9 instances are silent"; empty when it is not frozen.
   std::string frozen_reason() const;
   bool recovering() const;
+  // Of a rebalance: moves under way, and apps that may need more; 0 when it is over.
+  uint32_t moves_left() const;
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& app) const;
   // Instances of one app (all when empty), by app, slot, revision; pending slots included.

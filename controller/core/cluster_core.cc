@@ -81,6 +81,12 @@ void Cluster::Core::Tick(Instant now) {
       case DeadlineKey::kProxy:
         ForgetProxy(ProxyId{key->id});
         break;
+      case DeadlineKey::kRebalance:
+        RebalanceAll(now);
+        break;
+      case DeadlineKey::kMoves:
+        PumpRebalance(now);
+        break;
       case DeadlineKey::kLossWindow:
         ForgetLoss(nodes_.at(NodeId{key->id}));
         UpdateFreeze(now, /*give_grace=*/true);

@@ -4,6 +4,7 @@
 // dirty apps converge (app_convergence.cc), then everything collected goes to the caller's Effects.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,7 +18,9 @@
 #include "controller/core/drain.h"
 #include "controller/core/node_lease.h"
 #include "controller/core/placement.h"
+#include "controller/core/rebalance.h"
 #include "controller/core/reconcile.h"
+#include "controller/core/upstream_table.h"
 
 namespace pando::controller {
 
@@ -32,6 +35,7 @@ struct AssignmentEntry {
   Assignment assignment;
   std::optional<InstanceReport> report;  // absent: the agent did not say anything of it
   std::optional<Health> shown;           // as in the table last published
+  uint16_t shown_port = 0;               // likewise
   uint64_t healthy_since = 0;            // generation; when `shown` is healthy
   uint64_t unpickable_since = 0;         // generation; when `shown` is absent or draining
   bool in_rotation_told = false;
@@ -49,6 +53,7 @@ struct AppEntry {
   std::map<AssignmentId, AssignmentEntry> assignments;
   UpstreamTable table;
   bool published = false;
+  bool readdressed = false;         // a node of its instances may have another address now
   std::string pending_reason;       // why a slot has no place now
   std::string pending_reason_told;  // as in the last event
 };
@@ -94,8 +99,11 @@ class Cluster::Core {
   absl::StatusOr<ChangeOutcome> Remove(const AppId& id);
 
   // ---- cluster_drain.cc ----
-  absl::Status SetCordoned(const NodeId& id, bool cordoned);
+  absl::Status SetCordoned(const NodeId& id, bool cordoned, Instant now);
   absl::StatusOr<DrainOutcome> DrainNode(const NodeId& id, Millis deadline, Instant now);
+
+  // ---- cluster_rebalance.cc ----
+  absl::StatusOr<RebalanceOutcome> Rebalance(const AppId& only, bool plan_only, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -124,6 +132,9 @@ class Cluster::Core {
   bool frozen() const { return frozen_; }
   std::string frozen_reason() const { return frozen_ ? frozen_reason_ : ""; }
   bool recovering() const;
+  uint32_t moves_left() const {
+    return static_cast<uint32_t>(moves_.size() + rebalance_queue_.size());
+  }
   std::vector<AppId> apps() const;
   absl::StatusOr<AppStatus> GetApp(const AppId& id) const;
   std::vector<InstanceStatus> GetInstances(const AppId& id) const;
@@ -138,7 +149,16 @@ class Cluster::Core {
 
  private:
   struct DeadlineKey {
-    enum Kind { kRecovery, kNode, kProxy, kDrain, kNodeDrain, kLossWindow } kind;
+    enum Kind {
+      kRecovery,
+      kNode,
+      kProxy,
+      kDrain,
+      kNodeDrain,
+      kLossWindow,
+      kRebalance,
+      kMoves
+    } kind;
     std::string id;
     auto operator<=>(const DeadlineKey&) const = default;
   };
@@ -161,7 +181,12 @@ class Cluster::Core {
   // Part of its nodes is not in sight after a start: nothing is decided on half a picture.
   bool IsHeld(const AppEntry& entry) const;
   // Its first table would be empty only because its nodes have not been heard of yet.
-  bool HidesUnheard(const AppEntry& entry, const std::vector<Endpoint>& endpoints) const;
+  bool HidesUnheard(const AppEntry& entry) const;
+  static bool IsAsShown(const AppEntry& entry, const std::vector<EndpointState>& states,
+                        const std::vector<std::optional<Health>>& healths);
+  std::vector<Endpoint> BuildEndpoints(const AppEntry& entry,
+                                       const std::vector<EndpointState>& states,
+                                       const std::vector<std::optional<Health>>& healths) const;
   std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
   void ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now);
   static std::string DescribeHolders(const AssignmentEntry& item,
@@ -187,6 +212,21 @@ class Cluster::Core {
   bool IsEvicted(const AssignmentEntry& item) const;
   void Unindex(NodeEntry& node);  // what placement knows of it is outdated
   void UpdateIndex();
+
+  // ---- rebalance: cluster_rebalance.cc ----
+  void RebalanceSoon(Instant now);
+  void RebalanceAll(Instant now);
+  void Enqueue(const AppId& id);
+  std::vector<PlannedMove> PlanMovesOf(AppEntry& entry, size_t most);
+  bool MayRebalance(const AppEntry& entry) const;
+  void PumpRebalance(Instant now);
+  void WatchMoves(Instant now);
+  void BeginMove(AppEntry& entry, const PlannedMove& move, Instant now);
+  void EndMoves(Instant now);
+  void GiveUpMove(AppEntry& entry, AssignmentEntry& item, const std::string& why);
+  // The best place for what should be moved is where it is: true, and it is not moved.
+  bool StaysAfterAll(AppEntry& entry, const Placing& placing, const NodeId& node);
+  static std::string InstanceNameOf(const AppEntry& entry, const AssignmentId& id);
 
   // ---- explanations: cluster_why.cc ----
   std::vector<std::string> WhySlot(AppEntry& entry, uint32_t slot, Instant now,
@@ -263,6 +303,8 @@ class Cluster::Core {
   absl::flat_hash_map<AssignmentId, AppId> app_of_;
   NodeIndex index_;  // of all nodes; those in unindexed_ are to be put again
   std::vector<NodeId> unindexed_;
+  std::deque<AppId> rebalance_queue_;      // apps to be looked at
+  std::map<AssignmentId, Instant> moves_;  // under way, and when each is given up
   Deadlines<DeadlineKey> deadlines_;
 
   // Shared by all tables: an acknowledgement that comes late can not be taken for one of an app

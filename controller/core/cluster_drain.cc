@@ -11,7 +11,7 @@ absl::Status NoSuchNode(const NodeId& id) {
 
 }  // namespace
 
-absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned) {
+absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned, Instant now) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return NoSuchNode(id);
   NodeEntry& node = found->second;
@@ -31,7 +31,10 @@ absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned) {
   Unindex(node);
   out_.writes.push_back(PutNode{node.record});
   AddEvent(cordoned ? "node-cordoned" : "node-uncordoned", {}, "", id, "");
-  if (!cordoned) room_made_ = true;
+  if (!cordoned) {
+    room_made_ = true;
+    RebalanceSoon(now);
+  }
   return absl::OkStatus();
 }
 

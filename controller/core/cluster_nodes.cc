@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/crash_loop.h"
 
 namespace pando::controller {
 namespace {
@@ -32,6 +33,7 @@ absl::Status Cluster::Core::NodeConnected(const NodeHello& hello, Instant now) {
     out_.writes.push_back(PutNode{node.record});
   }
   if (joined) AddEvent("node-joined", {}, "", hello.node, hello.address);
+  if (joined || node.state == NodeState::kLost) RebalanceSoon(now);
 
   node.heard = true;
   node.connected = true;
@@ -40,7 +42,8 @@ absl::Status Cluster::Core::NodeConnected(const NodeHello& hello, Instant now) {
   node.hello.instances.clear();
   Unindex(node);
   Heard(node, now);
-  MarkNodeDirty(node);  // its address may be another one
+  MarkNodeDirty(node);
+  for (const AssignmentId& id : node.assignments) apps_.at(app_of_.at(id)).readdressed = true;
   new_orders_.insert(hello.node);
   room_made_ = true;
 
@@ -110,6 +113,9 @@ void Cluster::Core::TakeReport(AppEntry& entry, AssignmentEntry& item,
   if (exited || (restarted && !(before && HasExited(before->phase)))) {
     AddInstanceEvent("instance-exited", item, report.detail);
     item.in_rotation_told = false;
+    if (IsCrashLoop(report) && !(before && before->crashes >= kCrashesInALoop)) {
+      AddInstanceEvent("crash-loop", item, DescribeCrash(report));
+    }
   } else if (report.phase == Phase::kUnhealthy && was_ready) {
     AddInstanceEvent("instance-unhealthy", item, report.detail);
     item.in_rotation_told = false;

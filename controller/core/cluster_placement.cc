@@ -76,6 +76,10 @@ bool Cluster::Core::PlaceAll(AppEntry& entry, const std::vector<Placing>& wanted
       break;
     }
     const NodeId node = chosen->id;
+    if (StaysAfterAll(entry, placing, node)) {
+      placed = true;  // something changed: look again
+      continue;
+    }
     PlaceOn(entry, placing, node);
     index_.SetUsed(node, nodes_.at(node).used);
     placer->second.Count(node);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/crash_loop.h"
 #include "controller/core/upstream_table.h"
 
 namespace pando::controller {
@@ -22,6 +23,7 @@ std::string WordFor(const AssignmentEntry& item, const NodeEntry& node, bool sho
   if (item.assignment.wish == Wish::kStop) return "stopping";
   if (shown_suspect) return "suspect";
   if (!item.report) return "assigned";
+  if (IsCrashLoop(*item.report)) return "crash-loop";
   switch (item.report->phase) {
     case Phase::kStarting:
       return "starting";
@@ -47,9 +49,10 @@ std::string FailureOf(const AppEntry& entry, uint32_t failed_starts_to_fail) {
     const InstanceReport& report = *item.report;
     const bool failing = !a.was_ready || report.phase == Phase::kFailed;
     if (!failing || report.failed_starts < failed_starts_to_fail) continue;
+    const std::string why = DescribeCrash(report);
     return absl::StrCat(InstanceName(a.app, a.slot), " on ", a.node.value, ": ",
-                        report.detail.empty() ? "does not become ready" : report.detail, " (",
-                        report.failed_starts, " failed starts)");
+                        why.empty() ? "does not become ready" : why, " (", report.failed_starts,
+                        " failed starts)");
   }
   return "";
 }
@@ -133,7 +136,7 @@ std::vector<InstanceStatus> Cluster::Core::GetInstances(const AppId& only) const
       status.state = WordFor(item, node, ShownSuspect(node), IsAvailable(item, acked));
       if (item.report) {
         status.report = *item.report;
-        status.detail = item.report->detail;
+        status.detail = DescribeCrash(*item.report);
         if (item.report->port != 0)
           status.address = HostPort(node.hello.address, item.report->port);
       }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/crash_loop.h"
 #include "controller/core/upstream_table.h"
 
 namespace pando::controller {
@@ -135,8 +136,9 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
     case Phase::kUnhealthy:
       return WithDetail("unhealthy, out of rotation until its probe passes", report.detail) + moves;
     case Phase::kBackoff:
-      return absl::StrCat(WithDetail("backoff", report.detail), "; started ", report.restarts + 1,
-                          " times, starts again soon", moves);
+      return absl::StrCat(
+          WithDetail(IsCrashLoop(report) ? "crash loop" : "backoff", DescribeCrash(report)),
+          "; started ", report.restarts + 1, " times, starts again soon", moves);
     case Phase::kStopping:
       return "stopping: the agent ends it";
     case Phase::kFailed:

@@ -92,6 +92,8 @@ struct InstanceReport {
   uint32_t failed_starts = 0;
   int64_t started_unix_ms = 0;
   std::string detail;
+  uint32_t crashes = 0;                 // exits in a row, none after it was healthy for long
+  std::vector<std::string> last_lines;  // of its log, when it last exited
 
   bool operator==(const InstanceReport&) const = default;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
+#include <utility>
 
 namespace pando::controller {
 namespace {
@@ -16,13 +17,27 @@ bool AnyServing(const std::vector<AssignmentView>& views) {
                      [](const auto& view) { return view.available || view.serving; });
 }
 
+// The usual case is told quickly: nothing moves.
+bool NothingMoves(const std::vector<AssignmentView>& views) {
+  std::vector<uint64_t> keys;
+  keys.reserve(views.size());
+  for (const AssignmentView& view : views) {
+    if (view.wish != Wish::kRun || view.lost) continue;
+    if (view.leaving || view.evicted) return false;
+    keys.push_back(uint64_t{view.slot} << 32 | view.revision);
+  }
+  std::sort(keys.begin(), keys.end());
+  return std::adjacent_find(keys.begin(), keys.end()) == keys.end();
+}
+
 }  // namespace
 
-Moves::Moves(const std::vector<AssignmentView>& views) {
-  const bool simple = std::none_of(views.begin(), views.end(),
-                                   [](const auto& view) { return view.leaving || view.evicted; });
+Moves::Moves(std::vector<AssignmentView> views) {
+  if (NothingMoves(views)) {
+    merged_ = std::move(views);
+    return;
+  }
   std::map<std::pair<uint32_t, uint32_t>, size_t> index;
-  bool shared = false;
   merged_.reserve(views.size());
   for (const AssignmentView& view : views) {
     if (view.wish != Wish::kRun || view.lost) {
@@ -34,12 +49,10 @@ Moves::Moves(const std::vector<AssignmentView>& views) {
       merged_.push_back(view);
       continue;
     }
-    shared = true;
     AssignmentView& merged = merged_[at->second];
     merged.available |= view.available;
     merged.serving |= view.serving;
   }
-  if (simple && !shared) return;
   for (const AssignmentView& view : views) {
     if (view.wish != Wish::kRun || view.lost) continue;
     groups_[merged_[index.at({view.slot, view.revision})].id].push_back(view);

@@ -16,7 +16,7 @@ namespace pando::controller {
 
 class Moves {
  public:
-  explicit Moves(const std::vector<AssignmentView>& views);
+  explicit Moves(std::vector<AssignmentView> views);
 
   // For Reconcile.
   const std::vector<AssignmentView>& merged() const { return merged_; }

@@ -153,7 +153,7 @@ TEST(ReconcileTest, BringsEverySlotToTheCurrentRevision) {
 
 TEST(ReconcileTest, AReplacementNamesWhatItReplaces) {
   const Changes got = Reconcile({1, 1, 1}, {View("a", 1, 1, kLost)});
-  EXPECT_EQ(got.place, (std::vector<Placing>{{1, {AssignmentId{"a"}}}}));
+  EXPECT_EQ(got.place, (std::vector<Placing>{{1, 1, {AssignmentId{"a"}}}}));
 }
 
 TEST(ReconcileTest, SurgeIsAShareButAtLeastOne) {

@@ -7,8 +7,8 @@
 namespace pando::controller {
 namespace {
 
-std::optional<Health> HealthOf(const EndpointCandidate& candidate) {
-  if (candidate.endpoint.port == 0) return std::nullopt;
+std::optional<Health> HealthOf(const EndpointState& candidate) {
+  if (candidate.port == 0) return std::nullopt;
   switch (candidate.wish) {
     case Wish::kRun:
       if (candidate.phase != Phase::kReady) return std::nullopt;
@@ -24,8 +24,8 @@ std::optional<Health> HealthOf(const EndpointCandidate& candidate) {
   return std::nullopt;
 }
 
-bool ServesInPanic(const EndpointCandidate& candidate) {
-  return candidate.endpoint.port != 0 && candidate.wish == Wish::kRun &&
+bool ServesInPanic(const EndpointState& candidate) {
+  return candidate.port != 0 && candidate.wish == Wish::kRun &&
          (candidate.phase == Phase::kReady || candidate.phase == Phase::kUnhealthy);
 }
 
@@ -33,23 +33,23 @@ bool ServesInPanic(const EndpointCandidate& candidate) {
 
 bool HasProcess(Phase phase) { return phase != Phase::kBackoff && phase != Phase::kFailed; }
 
-std::vector<Endpoint> BuildEndpoints(std::vector<EndpointCandidate> candidates) {
-  const bool panic =
-      std::none_of(candidates.begin(), candidates.end(),
-                   [](const EndpointCandidate& c) { return HealthOf(c) == Health::kHealthy; });
-  std::vector<Endpoint> endpoints;
-  endpoints.reserve(candidates.size());
-  for (EndpointCandidate& candidate : candidates) {
-    std::optional<Health> health = HealthOf(candidate);
-    if (panic && ServesInPanic(candidate)) health = Health::kHealthy;
-    if (!health) continue;
-    candidate.endpoint.health = *health;
-    endpoints.push_back(std::move(candidate.endpoint));
+std::vector<std::optional<Health>> HealthsOf(const std::vector<EndpointState>& states) {
+  std::vector<std::optional<Health>> healths;
+  healths.reserve(states.size());
+  for (const EndpointState& state : states) healths.push_back(HealthOf(state));
+  const bool panic = std::none_of(healths.begin(), healths.end(),
+                                  [](const auto& health) { return health == Health::kHealthy; });
+  if (!panic) return healths;
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (ServesInPanic(states[i])) healths[i] = Health::kHealthy;
   }
+  return healths;
+}
+
+void SortEndpoints(std::vector<Endpoint>& endpoints) {
   std::sort(endpoints.begin(), endpoints.end(), [](const Endpoint& a, const Endpoint& b) {
     return std::tie(a.instance, a.assignment) < std::tie(b.instance, b.assignment);
   });
-  return endpoints;
 }
 
 }  // namespace pando::controller

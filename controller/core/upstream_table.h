@@ -1,14 +1,16 @@
-// Assignments and what agents say of them -> the endpoints proxies balance over. Pure.
+// Assignments and what agents say of them -> what proxies may do with them. Pure.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "controller/core/model.h"
 
 namespace pando::controller {
 
-struct EndpointCandidate {
-  Endpoint endpoint;  // `health` is decided here
+struct EndpointState {
+  uint16_t port = 0;
   Wish wish = Wish::kRun;
   Phase phase = Phase::kStarting;
   bool was_ready = true;  // has been in a table once
@@ -20,9 +22,12 @@ bool HasProcess(Phase phase);
 // May new requests be sent to it?
 inline bool IsPickable(const Endpoint& endpoint) { return endpoint.health != Health::kDraining; }
 
-// Sorted by instance name, then assignment. When nothing would be healthy, what is unhealthy or
-// suspect is published as healthy: an overloaded app whose probes time out everywhere, or a lost
+// As what each is published; nullopt: not at all. When nothing would be healthy, what is unhealthy
+// or suspect is published as healthy: an overloaded app whose probes time out everywhere, or a lost
 // sight of its nodes, must not turn into refusals.
-std::vector<Endpoint> BuildEndpoints(std::vector<EndpointCandidate> candidates);
+std::vector<std::optional<Health>> HealthsOf(const std::vector<EndpointState>& states);
+
+// By instance name, then assignment.
+void SortEndpoints(std::vector<Endpoint>& endpoints);
 
 }  // namespace pando::controller

@@ -7,26 +7,26 @@ namespace {
 
 using ::testing::ElementsAreArray;
 
-EndpointCandidate Candidate(const std::string& instance, Wish wish, Phase phase,
-                            bool suspect = false, uint16_t port = 20'000) {
-  EndpointCandidate candidate;
-  candidate.endpoint.assignment = AssignmentId{instance + "-x"};
-  candidate.endpoint.instance = instance;
-  candidate.endpoint.port = port;
-  candidate.wish = wish;
-  candidate.phase = phase;
-  candidate.node_suspect = suspect;
-  return candidate;
-}
+struct Candidate {
+  Candidate(std::string of, Wish wish, Phase phase, bool suspect = false, uint16_t port = 20'000)
+      : instance(std::move(of)) {
+    state.port = port;
+    state.wish = wish;
+    state.phase = phase;
+    state.node_suspect = suspect;
+  }
+  std::string instance;
+  EndpointState state;
+};
 
 TEST(UpstreamTableTest, ShowsWhatCanServe) {
   constexpr Wish kRun = Wish::kRun, kDrain = Wish::kDrain, kStop = Wish::kStop;
-  const EndpointCandidate healthy = Candidate("a.9", kRun, Phase::kReady);
-  EndpointCandidate never_ready = Candidate("a.1", kDrain, Phase::kStarting);
-  never_ready.was_ready = false;
+  const Candidate healthy("a.9", kRun, Phase::kReady);
+  Candidate never_ready("a.1", kDrain, Phase::kStarting);
+  never_ready.state.was_ready = false;
   struct Case {
     std::string name;
-    std::vector<EndpointCandidate> candidates;
+    std::vector<Candidate> candidates;
     std::vector<std::pair<std::string, Health>> want;
   };
   const Case cases[] = {
@@ -49,7 +49,7 @@ TEST(UpstreamTableTest, ShowsWhatCanServe) {
       {"told to stop", {Candidate("a.1", kStop, Phase::kStopping)}, {}},
       {"suspect node, others healthy",
        {healthy, Candidate("a.1", kRun, Phase::kReady, true)},
-       {{"a.1", Health::kSuspect}, {"a.9", Health::kHealthy}}},
+       {{"a.9", Health::kHealthy}, {"a.1", Health::kSuspect}}},
       {"unhealthy, others healthy",
        {healthy, Candidate("a.1", kRun, Phase::kUnhealthy)},
        {{"a.9", Health::kHealthy}}},
@@ -57,16 +57,30 @@ TEST(UpstreamTableTest, ShowsWhatCanServe) {
        {Candidate("a.1", kRun, Phase::kUnhealthy), Candidate("a.2", kRun, Phase::kReady, true),
         Candidate("a.3", kRun, Phase::kStarting), Candidate("a.4", kDrain, Phase::kReady)},
        {{"a.1", Health::kHealthy}, {"a.2", Health::kHealthy}, {"a.4", Health::kDraining}}},
-      {"sorted by name",
-       {healthy, Candidate("a.10", kRun, Phase::kReady)},
-       {{"a.10", Health::kHealthy}, {"a.9", Health::kHealthy}}},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
     std::vector<std::pair<std::string, Health>> got;
-    for (const Endpoint& e : BuildEndpoints(c.candidates)) got.emplace_back(e.instance, e.health);
+    std::vector<EndpointState> states;
+    for (const Candidate& candidate : c.candidates) states.push_back(candidate.state);
+    const auto healths = HealthsOf(states);
+    ASSERT_EQ(healths.size(), states.size());
+    for (size_t i = 0; i < states.size(); ++i) {
+      if (healths[i]) got.emplace_back(c.candidates[i].instance, *healths[i]);
+    }
     EXPECT_THAT(got, ElementsAreArray(c.want));
   }
+}
+
+TEST(UpstreamTableTest, IsSortedByNameThenAssignment) {
+  std::vector<Endpoint> endpoints(3);
+  endpoints[0].instance = "a.9";
+  endpoints[1].instance = endpoints[2].instance = "a.10";
+  endpoints[1].assignment = AssignmentId{"y"};
+  endpoints[2].assignment = AssignmentId{"x"};
+  SortEndpoints(endpoints);
+  EXPECT_EQ(endpoints[0].assignment.value, "x");
+  EXPECT_EQ(endpoints[2].instance, "a.9");
 }
 
 }  // namespace

@@ -184,6 +184,26 @@ grpc::ServerUnaryReactor* AdminService::Drain(Context* context, const v1::DrainR
   });
 }
 
+grpc::ServerUnaryReactor* AdminService::Rebalance(Context* context,
+                                                  const v1::RebalanceRequest* request,
+                                                  v1::RebalanceResponse* response) {
+  return Decide(context, [request, response](Cluster& cluster, Instant now, Effects& effects) {
+    const absl::StatusOr<RebalanceOutcome> outcome =
+        cluster.Rebalance({request->app()}, request->plan(), now, effects);
+    PANDO_RETURN_IF_ERROR(outcome.status());
+    response->set_at_once(outcome->at_once);
+    for (const RebalanceOutcome::Move& move : outcome->moves) {
+      v1::RebalanceResponse::Move& added = *response->add_moves();
+      added.set_instance(move.instance);
+      added.set_app(move.instance.substr(0, move.instance.rfind('.')));
+      added.set_from(move.from.value);
+      added.set_to(move.to.value);
+      added.set_reason(move.reason);
+    }
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* AdminService::Why(Context* context, const v1::WhyRequest* request,
                                             v1::WhyResponse* response) {
   return Read(context, [this, request, response]() -> absl::Status {

@@ -36,6 +36,8 @@ class AdminService final : public v1::Admin::CallbackService {
                   v1::UnfreezeResponse* response) override;
   Unary* Drain(Context* context, const v1::DrainRequest* request,
                v1::DrainResponse* response) override;
+  Unary* Rebalance(Context* context, const v1::RebalanceRequest* request,
+                   v1::RebalanceResponse* response) override;
   Unary* Why(Context* context, const v1::WhyRequest* request, v1::WhyResponse* response) override;
   Unary* GetCluster(Context* context, const v1::ClusterRequest* request,
                     v1::ClusterView* response) override;

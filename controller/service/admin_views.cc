@@ -61,6 +61,8 @@ void Fill(const InstanceStatus& from, v1::InstanceView& view) {
   view.set_in_flight(from.in_flight);
   view.set_leaving(from.leaving);
   view.set_tunnels(from.tunnels);
+  view.set_crashes(from.report.crashes);
+  for (const std::string& line : from.report.last_lines) view.add_last_lines(line);
 }
 
 void Fill(const NodeStatus& from, v1::NodeView& view) {
@@ -113,6 +115,7 @@ v1::ClusterView ToClusterView(const ControlLoop& control, const AppId& app, Inst
     added.set_port(gateway.port);
   }
   view.set_frozen(cluster.frozen());
+  view.set_moves_left(cluster.moves_left());
   view.set_frozen_reason(cluster.frozen_reason());
   view.set_recovering(cluster.recovering());
   view.set_term(control.term());

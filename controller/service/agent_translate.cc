@@ -64,7 +64,9 @@ std::optional<InstanceReport> ToInstanceReport(const v1::InstanceStatus& status)
                         .restarts = status.restarts(),
                         .failed_starts = status.failed_starts(),
                         .started_unix_ms = status.started_unix_ms(),
-                        .detail = status.detail()};
+                        .detail = status.detail(),
+                        .crashes = status.crashes(),
+                        .last_lines = {status.last_lines().begin(), status.last_lines().end()}};
 }
 
 v1::Orders ToOrders(const NodeOrders& orders, const Cluster& cluster) {

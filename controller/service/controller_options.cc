@@ -18,6 +18,8 @@ void ControllerFlags::AddTo(Flags& flags) {
             "silence of a node after which traffic is kept away from it");
   flags.Add("lost-after", lost_after, "silence of a node after which its instances are replaced");
   flags.Add("proxy-lease", proxy_lease, "how long a disconnected proxy counts as serving");
+  flags.Add("rebalance-after", rebalance_after,
+            "from a node's joining until instances are moved to it; never: only by ctl rebalance");
   flags.Add("recovery-window", recovery_window,
             "after a start: how long agents have to report before they count as silent");
 }
@@ -35,6 +37,10 @@ absl::StatusOr<ControllerOptions> ControllerFlags::Read() const {
   PANDO_ASSIGN_OR_RETURN(policy.proxy_lease, ParseDuration("--proxy-lease", proxy_lease));
   PANDO_ASSIGN_OR_RETURN(policy.recovery_window,
                          ParseDuration("--recovery-window", recovery_window));
+  if (rebalance_after != "never") {
+    PANDO_ASSIGN_OR_RETURN(policy.rebalance_after,
+                           ParseDuration("--rebalance-after", rebalance_after));
+  }
   if (policy.lost_after < policy.suspect_after) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--lost-after: ", lost_after, " is less than --suspect-after ", suspect_after));

@@ -26,6 +26,7 @@ struct ControllerFlags {
   std::string lost_after = "5s";
   std::string proxy_lease = "10s";
   std::string recovery_window = "5s";
+  std::string rebalance_after = "30s";
 
   void AddTo(Flags& flags);
   // kInvalidArgument names the flag, its value and what is allowed.

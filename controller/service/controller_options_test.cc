@@ -30,6 +30,12 @@ TEST(ControllerFlagsTest, NamesTheFlagThatIsWrong) {
   flags.suspect_after = "10s";
   EXPECT_THAT(std::string(flags.Read().status().message()), HasSubstr("--lost-after"));
   flags = {};
+  EXPECT_EQ(flags.Read()->policy.rebalance_after, Millis{30'000});
+  flags.rebalance_after = "never";
+  EXPECT_EQ(flags.Read()->policy.rebalance_after, Millis{0});
+  flags.rebalance_after = "often";
+  EXPECT_THAT(std::string(flags.Read().status().message()), HasSubstr("--rebalance-after"));
+  flags = {};
   flags.listen = "0.0.0.0:7400";
   EXPECT_THAT(std::string(flags.Read().status().message()), HasSubstr("--listen"));
   flags.insecure = true;

@@ -11,7 +11,16 @@ namespace endpoint = ::envoy::config::endpoint::v3;
 constexpr BackoffPolicy kReconnect{.initial = Millis{100}, .ceiling = Millis{2'000}};
 constexpr Millis kMinInterval{100};  // a server that asks for more gets this
 
-void AddEndpoint(const Endpoint& from, endpoint::UpstreamLocalityStats& stats) {
+// How long ago something was, in a field of its own; nothing when it never was.
+void AddAge(const std::atomic<Instant::rep>& at, Instant now, const char* name,
+            google::protobuf::Map<std::string, google::protobuf::Value>& metadata) {
+  const Instant::rep ticks = at.load(std::memory_order_relaxed);
+  if (ticks == 0) return;
+  const auto age = std::chrono::duration_cast<Millis>(now - Instant{Instant::duration{ticks}});
+  metadata[name].set_number_value(static_cast<double>(std::max(age, Millis{0}).count()));
+}
+
+void AddEndpoint(const Endpoint& from, Instant now, endpoint::UpstreamLocalityStats& stats) {
   const uint32_t in_flight = from.counters->in_flight.load(std::memory_order_acquire);
   stats.set_total_requests_in_progress(stats.total_requests_in_progress() + in_flight);
   endpoint::UpstreamEndpointStats& added = *stats.add_upstream_endpoint_stats();
@@ -22,6 +31,11 @@ void AddEndpoint(const Endpoint& from, endpoint::UpstreamLocalityStats& stats) {
   auto& metadata = *added.mutable_metadata()->mutable_fields();
   metadata["assignment"].set_string_value(from.assignment);
   metadata["draining"].set_bool_value(from.health == EndpointHealth::kDraining);
+  if (const uint32_t tunnels = from.counters->tunnels.load(std::memory_order_relaxed)) {
+    metadata["tunnels"].set_number_value(std::min(tunnels, in_flight));
+  }
+  AddAge(from.counters->answered_at, now, "answered_ms", metadata);
+  AddAge(from.counters->unreachable_at, now, "unreachable_ms", metadata);
 }
 
 }  // namespace
@@ -142,7 +156,7 @@ LoadReporter::Request LoadReporter::FullReport() {
     all.set_total_issued_requests(after.issued - before.issued);
     all.set_total_successful_requests(after.successful - before.successful);
     all.set_total_error_requests(after.errors - before.errors);
-    for (const Endpoint& of_cluster : cluster->endpoints) AddEndpoint(of_cluster, all);
+    for (const Endpoint& of_cluster : cluster->endpoints) AddEndpoint(of_cluster, now, all);
   }
   last_totals_ = std::move(totals);
   return report;
@@ -155,7 +169,9 @@ std::optional<LoadReporter::Request> LoadReporter::DrainReport() const {
     endpoint::UpstreamLocalityStats draining;
     draining.mutable_locality();
     for (const Endpoint& of_cluster : cluster->endpoints) {
-      if (of_cluster.health == EndpointHealth::kDraining) AddEndpoint(of_cluster, draining);
+      if (of_cluster.health == EndpointHealth::kDraining) {
+        AddEndpoint(of_cluster, loop_.Now(), draining);
+      }
     }
     if (draining.upstream_endpoint_stats().empty()) continue;
     endpoint::ClusterStats& stats = *report.add_cluster_stats();

@@ -19,6 +19,11 @@ namespace pando::proxy {
 // Shared by all workers; the only shared writes on the request path. One cache line each.
 struct alignas(64) EndpointCounters {
   std::atomic<uint32_t> in_flight{0};
+  std::atomic<uint32_t> tunnels{0};  // of these
+  // When it last answered, and when a connection to it last failed; 0: never. Plain stores, on a
+  // line that is written for every request anyway.
+  std::atomic<Instant::rep> answered_at{0};
+  std::atomic<Instant::rep> unreachable_at{0};
 };
 
 enum class EndpointHealth {

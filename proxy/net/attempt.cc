@@ -142,7 +142,9 @@ void Exchange::AttemptFailed(AttemptFailure failure, int status) {
 }
 
 void Exchange::Blame() {
-  host_->suspicion.OnFailure(worker_.poller().now());
+  const Instant now = worker_.poller().now();
+  host_->suspicion.OnFailure(now);
+  host_->counters->unreachable_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   if (cluster_ != nullptr) {
     cluster_->suspicion_until = std::max(cluster_->suspicion_until, host_->suspicion.until());
   }
@@ -162,6 +164,9 @@ void Exchange::ReleaseUpstream(bool reusable) {
 void Exchange::LeaveEndpoint() {
   if (host_ == nullptr) return;
   UpstreamHost& host = *std::exchange(host_, nullptr);
+  if (std::exchange(tunnelled_, false)) {
+    host.counters->tunnels.fetch_sub(1, std::memory_order_relaxed);
+  }
   // Release: who reads zero also sees everything this request has done.
   const uint32_t before = host.counters->in_flight.fetch_sub(1, std::memory_order_acq_rel);
   if (before == 1 && !host.pickable) worker_.NoteDrained();

@@ -283,8 +283,14 @@ void Exchange::TakeResponseHeads(std::string_view bytes) {
   AttemptFailed(AttemptFailure::kResponseStarted, 502);
 }
 
-void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
+void Exchange::NoteAnswer() {
   host_->suspicion.OnSuccess();
+  host_->counters->answered_at.store(worker_.poller().now().time_since_epoch().count(),
+                                     std::memory_order_relaxed);
+}
+
+void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
+  NoteAnswer();
   served_by_ = host_->stats.get();
   response_body_.Start(head.body, head.content_length);
   upstream_keep_alive_ = head.keep_alive;
@@ -360,7 +366,9 @@ void Exchange::FinishResponse(bool leftover) {
 // ---- after 101
 
 void Exchange::StartTunnel(const ResponseHead& head, std::string_view rest) {
-  host_->suspicion.OnSuccess();
+  NoteAnswer();
+  tunnelled_ = true;
+  host_->counters->tunnels.fetch_add(1, std::memory_order_relaxed);
   served_by_ = host_->stats.get();
   status_ = 101;
   head_sent_ = true;

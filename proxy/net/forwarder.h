@@ -65,6 +65,7 @@ class Exchange {
   void PumpResponse();
   void OnResponseBytes(std::string_view bytes);
   void TakeResponseHeads(std::string_view bytes);
+  void NoteAnswer();
   void StartResponse(const ResponseHead& head, std::string_view body);
   void SendBody(std::string_view bytes, std::string_view head);
   void OnResponseEnd(bool clean);
@@ -125,6 +126,7 @@ class Exchange {
   std::optional<Millis> app_limit_;
   bool close_client_ = false;
   bool silent_ = false;
+  bool tunnelled_ = false;  // counted as a tunnel of host_
 
   // A tunnel's ends.
   bool client_ended_ = false;

@@ -94,6 +94,38 @@ class CrashTest(ClusterTest):
         self.assert_same_instances()
         self.assertEqual(self.cluster.get('/')[0], 200)
 
+    def test_a_crash_loop_is_shown_as_such_with_the_last_lines(self):
+        self.cluster.try_ctl('apply', '-f', '-', '--detach', stdin=(
+            'name: broken\ncommand: [node, -e, "console.error(`no such table`); process.exit(3)"]\n'
+            'route: {path: /broken}\nrestart: {backoff: 50ms, max_backoff: 100ms}\n'))
+
+        def shown():
+            return next((i for i in self.cluster.ask('ps') if i['name'] == 'broken.1'), {})
+
+        wait_until(lambda: shown().get('state') == 'crash-loop', 20, 'a crash loop')
+        wait_until(lambda: 'no such table' in shown()['detail'], 20, 'the last line of the log')
+        self.assertIn('times in a row', shown()['detail'])
+        self.assertGreaterEqual(shown()['crashes'], 3)
+        events = [e for e in self.cluster.events('broken') if e['kind'] == 'crash-loop']
+        self.assertEqual(len(events), 1)
+        why = self.cluster.ctl('why', 'broken.1').stdout
+        self.assertIn('crash loop: exited with code 3', why)
+        self.assertIn('broken.1 | no such table', why)
+        # The others do not suffer.
+        self.assertTrue(self.in_rotation(3))
+
+    def test_a_hung_instance_loses_traffic_and_its_probe_fails(self):
+        victim = self.pids['hello.2']
+        with self.cluster.load(options=['--timeout', '20']) as load:
+            os.kill(victim, signal.SIGSTOP)
+            wait_until(lambda: any(i['name'] == 'hello.2' and i['state'] == 'unhealthy'
+                                   for i in self.cluster.ask('ps')), 20, 'the probe fails')
+            os.kill(victim, signal.SIGCONT)
+            wait_until(self.in_rotation, 20, 'it is back')
+        # What was on its way to it is answered when it goes on.
+        self.assert_no_failures(load)
+        self.assertEqual(self.cluster.pids()['hello.2'], victim)
+
 
 if __name__ == '__main__':
     unittest.main()

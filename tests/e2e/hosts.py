@@ -70,6 +70,13 @@ class Hosts:
     def join(self, name):
         _ip('-n', self._bridge, 'link', 'set', name, 'up')
 
+    def block(self, name, other):
+        """The host sends nothing to the other one any more; the rest of the network stays."""
+        _ip('-n', f'{self._tag}-{name}', 'route', 'add', 'unreachable', self.addresses[other])
+
+    def unblock(self, name, other):
+        _ip('-n', f'{self._tag}-{name}', 'route', 'del', 'unreachable', self.addresses[other])
+
     def of_process(self, pid):
         """Name of the host the process runs on; None when it is gone or elsewhere."""
         try:

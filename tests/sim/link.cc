@@ -10,7 +10,19 @@ void Link::Send(End to, std::function<void()> deliver) {
   const Millis delay = random_.Percent(5) ? random_.Between(50, 400) : random_.Between(0, 10);
   next_[to] = std::max(next_[to], executor_.Now() + delay);
   const auto wait = std::chrono::duration_cast<Millis>(next_[to] - executor_.Now());
-  executor_.RunAfter(wait, [self = shared_from_this(), deliver = std::move(deliver)] {
+  const int times = random_.Percent(2) ? 2 : 1;
+  for (int i = 0; i < times; ++i) {
+    executor_.RunAfter(wait,
+                       [self = shared_from_this(), to, deliver] { self->Deliver(to, deliver); });
+  }
+}
+
+void Link::Deliver(End to, const std::function<void()>& deliver) {
+  if (!alive_) return;
+  if (to == kClient || executor_.Now() >= server_hangs_until_) return deliver();
+  const auto wait = std::chrono::ceil<Millis>(server_hangs_until_ - executor_.Now());
+  // All that waits is read in the order in which it came.
+  executor_.RunAfter(wait, [self = shared_from_this(), deliver] {
     if (self->alive_) deliver();
   });
 }

@@ -1,6 +1,7 @@
 // One ordered connection between a client (agent or proxy) and the controller. Messages arrive in
-// order and late. When it breaks, what is under way is lost and each end learns of it later, by
-// itself. Different links are not ordered to each other.
+// order and late, some of them twice, and those to a controller that hangs when it is awake again.
+// When the link breaks, what is under way is lost and each end learns of it later, by itself.
+// Different links are not ordered to each other.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,9 @@ class Link : public std::enable_shared_from_this<Link> {
  public:
   enum End { kClient, kServer };
 
-  Link(Executor& executor, SimRandom& random) : executor_(executor), random_(random) {}
+  // `server_hangs_until` outlives the link.
+  Link(Executor& executor, SimRandom& random, const Instant& server_hangs_until)
+      : executor_(executor), random_(random), server_hangs_until_(server_hangs_until) {}
 
   // Called once, when that end notices that the link is gone.
   void OnClosed(End end, std::function<void()> closed) { closed_[end] = std::move(closed); }
@@ -26,9 +29,11 @@ class Link : public std::enable_shared_from_this<Link> {
 
  private:
   void Close(bool client_knows, bool server_knows);
+  void Deliver(End to, const std::function<void()>& deliver);
 
   Executor& executor_;
   SimRandom& random_;
+  const Instant& server_hangs_until_;
   bool alive_ = true;
   Instant next_[2] = {};
   std::function<void()> closed_[2];

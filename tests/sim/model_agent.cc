@@ -9,8 +9,8 @@ namespace pando::sim {
 
 using controller::NodeHello;
 
-ModelAgent::ModelAgent(World& world, std::string name, uint32_t max_instances)
-    : world_(world), node_{std::move(name)}, max_instances_(max_instances) {
+ModelAgent::ModelAgent(World& world, std::string name, std::string zone, uint32_t max_instances)
+    : world_(world), node_{std::move(name)}, zone_(std::move(zone)), max_instances_(max_instances) {
   ConnectLater();
 }
 
@@ -27,8 +27,9 @@ void ModelAgent::ConnectLater() {
 
 void ModelAgent::Connect() {
   if (link_ != nullptr) return;
+  if (dead_) return;
   if (cut_off_ || !world_.controller.running()) return ConnectLater();
-  link_ = std::make_shared<Link>(world_.executor, world_.random);
+  link_ = std::make_shared<Link>(world_.executor, world_.random, world_.controller_hangs_until);
   std::weak_ptr<Link> weak = link_;
   link_->OnClosed(Link::kClient, [this, weak] {
     if (link_ != weak.lock()) return;
@@ -39,6 +40,7 @@ void ModelAgent::Connect() {
   hello.node = node_;
   hello.agent_id = node_.value + "-id";
   hello.address = node_.value;
+  if (!zone_.empty()) hello.labels = {{"zone", zone_}};
   hello.max_instances = max_instances_;
   for (const auto& [id, process] : processes_) hello.instances.push_back(process.report);
   world_.controller.AcceptAgent(*this, link_, std::move(hello));
@@ -71,7 +73,7 @@ void ModelAgent::CutOff(bool cut) {
 }
 
 void ModelAgent::RestartAgent() {
-  if (link_ == nullptr) return;
+  if (link_ == nullptr || dead_) return;
   std::exchange(link_, nullptr)->CloseBy(Link::kClient);
   ConnectLater();
 }
@@ -79,6 +81,7 @@ void ModelAgent::RestartAgent() {
 // ---- processes ----
 
 void ModelAgent::TakeOrders(const std::vector<Assignment>& orders) {
+  if (dead_) return;
   orders_.clear();
   for (const Assignment& assignment : orders) orders_[assignment.id] = assignment;
   for (auto& [id, process] : processes_) {
@@ -152,9 +155,24 @@ void ModelAgent::Stop(Process& process) {
 }
 
 void ModelAgent::RebootNode() {
+  if (dead_) return;
   for (const auto& [id, process] : processes_) world_.ProcessExited(id);
   processes_.clear();
   RestartAgent();
+  for (const auto& [id, assignment] : orders_) Start(assignment);
+}
+
+void ModelAgent::Kill() {
+  if (dead_) return;
+  dead_ = true;
+  for (const auto& [id, process] : processes_) world_.ProcessExited(id);
+  processes_.clear();
+  if (link_ != nullptr) std::exchange(link_, nullptr)->Break();
+}
+
+void ModelAgent::PowerOn() {
+  if (!std::exchange(dead_, false)) return;
+  ConnectLater();
   for (const auto& [id, assignment] : orders_) Start(assignment);
 }
 

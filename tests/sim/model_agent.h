@@ -29,11 +29,13 @@ struct Process {
 
 class ModelAgent {
  public:
-  ModelAgent(World& world, std::string name, uint32_t max_instances);
+  ModelAgent(World& world, std::string name, std::string zone, uint32_t max_instances);
 
   // ---- faults ----
-  void RestartAgent();    // instances live on
-  void RebootNode();      // instances die, and are started again from the last orders
+  void RestartAgent();  // instances live on
+  void RebootNode();    // instances die, and are started again from the last orders
+  void Kill();          // the power is cut: nothing runs, nobody is told
+  void PowerOn();
   void CutOff(bool cut);  // no connection to the controller is possible
   void BreakStream();
   void CrashOne();
@@ -44,6 +46,7 @@ class ModelAgent {
   void Rejected();
 
   const NodeId& node() const { return node_; }
+  bool connected() const { return link_ != nullptr && !cut_off_ && !dead_; }
   const std::map<AssignmentId, Process>& processes() const { return processes_; }
   // The process that listens there; nullptr when the connection is refused.
   const Process* At(uint16_t port) const;
@@ -61,11 +64,13 @@ class ModelAgent {
 
   World& world_;
   const NodeId node_;
+  const std::string zone_;
   const uint32_t max_instances_;
   std::map<AssignmentId, Process> processes_;
   std::map<AssignmentId, Assignment> orders_;  // as last received, kept on disk
   std::shared_ptr<Link> link_;
   bool cut_off_ = false;
+  bool dead_ = false;
   bool connecting_ = false;
   uint16_t next_port_ = 20'000;
 };

@@ -27,6 +27,9 @@ void ModelController::TickAt(std::optional<Instant> when) {
   const auto wait = *when > now ? std::chrono::ceil<Millis>(*when - now) : Millis{0};
   world_.executor.RunAfter(wait, [this, life = life_] {
     if (life != life_ || cluster_ == nullptr) return;
+    if (world_.executor.Now() < world_.controller_hangs_until) {
+      return TickAt(world_.controller_hangs_until);
+    }
     Call([](Cluster& cluster, Instant at, Effects& effects) { cluster.Tick(at, effects); });
     TickAt(world_.executor.Now() + Millis{100});
   });
@@ -251,14 +254,9 @@ void ModelController::ProxyAcks(ModelProxy& proxy, std::shared_ptr<Link> link,
   }
 }
 
-void ModelController::ProxyLoad(const ProxyId& proxy, const AssignmentId& id, uint64_t count,
-                                bool draining) {
-  Call([&](Cluster& c, Instant at, Effects& e) {
-    controller::EndpointReport report;
-    report.in_flight = count;
-    report.draining = draining;
-    c.ProxyReported(proxy, id, report, at, e);
-  });
+void ModelController::ProxyReports(const ProxyId& proxy, const AssignmentId& id,
+                                   const controller::EndpointReport& report) {
+  Call([&](Cluster& c, Instant at, Effects& e) { c.ProxyReported(proxy, id, report, at, e); });
 }
 
 }  // namespace pando::sim

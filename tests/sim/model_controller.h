@@ -53,7 +53,8 @@ class ModelController {
   void AcceptReports(const std::shared_ptr<Link>& link) { links_.push_back(link); }
   void ProxyAcks(ModelProxy& proxy, std::shared_ptr<Link> link,
                  const std::vector<std::pair<AppId, uint64_t>>& acked);
-  void ProxyLoad(const ProxyId& proxy, const AssignmentId& id, uint64_t count, bool draining);
+  void ProxyReports(const ProxyId& proxy, const AssignmentId& id,
+                    const controller::EndpointReport& report);
 
  private:
   struct AgentSession {

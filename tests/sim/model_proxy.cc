@@ -31,7 +31,8 @@ void ModelProxy::ConnectLater() {
 }
 
 void ModelProxy::ConnectTables() {
-  tables_link_ = std::make_shared<Link>(world_.executor, world_.random);
+  tables_link_ =
+      std::make_shared<Link>(world_.executor, world_.random, world_.controller_hangs_until);
   std::weak_ptr<Link> weak = tables_link_;
   tables_link_->OnClosed(Link::kClient, [this, weak] {
     if (tables_link_ != weak.lock()) return;
@@ -42,7 +43,8 @@ void ModelProxy::ConnectTables() {
 }
 
 void ModelProxy::ConnectReports() {
-  reports_link_ = std::make_shared<Link>(world_.executor, world_.random);
+  reports_link_ =
+      std::make_shared<Link>(world_.executor, world_.random, world_.controller_hangs_until);
   std::weak_ptr<Link> weak = reports_link_;
   reports_link_->OnClosed(Link::kClient, [this, weak] {
     if (reports_link_ != weak.lock()) return;
@@ -71,6 +73,7 @@ void ModelProxy::CutOff(bool cut) {
 void ModelProxy::Restart() {
   ++life_;
   in_flight_.clear();
+  reach_.clear();
   if (tables_ != saved_) lost_tables_ = true;
   tables_ = saved_;
   if (tables_link_ != nullptr) std::exchange(tables_link_, nullptr)->CloseBy(Link::kClient);
@@ -161,7 +164,12 @@ void ModelProxy::Request(const UpstreamTable& table) {
   const Endpoint& chosen = *candidates[world_.random.Below(candidates.size())];
   const Process* process = world_.ProcessAt(chosen);
   world_.Picked(chosen, process);
-  if (process == nullptr || process->assignment.id != chosen.assignment) return;  // refused
+  controller::Reach& reach = reach_[chosen.assignment];
+  if (process == nullptr || process->assignment.id != chosen.assignment) {  // refused
+    reach.unreachable_at = world_.executor.Now();
+    return;
+  }
+  reach.answered_at = world_.executor.Now();
   const AssignmentId id = chosen.assignment;
   ++in_flight_[id];
   const Millis hold = world_.random.Percent(1) ? world_.random.Between(3'000, 7'000)
@@ -184,11 +192,16 @@ void ModelProxy::Reset(const AssignmentId& id) {
 
 void ModelProxy::ReportOne(const Endpoint& endpoint) {
   if (reports_link_ == nullptr || !reports_drains_) return;
-  reports_link_->Send(Link::kServer,
-                      [this, id = endpoint.assignment, count = InFlight(endpoint.assignment),
-                       draining = endpoint.health == Health::kDraining] {
-                        world_.controller.ProxyLoad(id_, id, count, draining);
-                      });
+  reports_link_->Send(
+      Link::kServer,
+      [this, id = endpoint.assignment, count = InFlight(endpoint.assignment),
+       draining = endpoint.health == Health::kDraining, reach = reach_[endpoint.assignment]] {
+        controller::EndpointReport report;
+        report.in_flight = count;
+        report.draining = draining;
+        report.reach = reach;
+        world_.controller.ProxyReports(id_, id, report);
+      });
 }
 
 void ModelProxy::ReportIfEmpty(const AssignmentId& id) {

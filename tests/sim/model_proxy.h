@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/mass_loss.h"
 #include "controller/core/model.h"
 #include "tests/sim/link.h"
 
@@ -67,7 +68,8 @@ class ModelProxy {
   bool save_scheduled_ = false;
   bool lost_tables_ = false;
   std::map<AssignmentId, uint64_t> in_flight_;
-  std::map<AssignmentId, uint64_t> epoch_;  // grows when what is in flight is reset
+  std::map<AssignmentId, controller::Reach> reach_;  // what it saw itself
+  std::map<AssignmentId, uint64_t> epoch_;           // grows when what is in flight is reset
   uint64_t life_ = 1;
   Instant next_switch_{};
   std::shared_ptr<Link> tables_link_;

@@ -19,8 +19,10 @@ using controller::Wish;
 
 namespace {
 
-ClusterPolicy Policy() {
+ClusterPolicy Policy(SimRandom& random) {
   ClusterPolicy policy;
+  policy.rebalance_after = Millis{random.Percent(50) ? 0 : 3'000};
+  policy.moves_at_once = 1 + random.Below(3);
   policy.proxy_lease = Millis{3'000};  // shorter than a drain may take
   return policy;
 }
@@ -32,17 +34,22 @@ bool HasEvent(const Effects& effects, const std::string& kind, const Assignment&
   });
 }
 
+// The lease of a proxy that is cut off, a drain's timeout, and some for the messages.
+constexpr Millis kHandOver{3'000 + 5'000 + 4'000};
+
 }  // namespace
 
 World::World(uint32_t seed)
-    : random(seed), controller(*this, Policy()), keep_trace_(std::getenv("PANDO_SIM_TRACE")) {
+    : random(seed), controller(*this, Policy(random)), keep_trace_(std::getenv("PANDO_SIM_TRACE")) {
   const uint32_t nodes = 2 + random.Below(4);
   const uint32_t proxies = 1 + random.Below(3);
   const uint32_t apps = 1 + random.Below(3);
   little_room_ = random.Percent(30);
+  const bool zones = random.Percent(40);
   for (uint32_t i = 1; i <= nodes; ++i) {
-    agents_.push_back(
-        std::make_unique<ModelAgent>(*this, absl::StrCat("node-", i), little_room_ ? 4 : 0));
+    agents_.push_back(std::make_unique<ModelAgent>(*this, absl::StrCat("node-", i),
+                                                   zones ? absl::StrCat("z", i % 2) : "",
+                                                   little_room_ ? 4 : 0));
   }
   for (uint32_t i = 1; i <= proxies; ++i) {
     // Clients that do not tell what they hold are the exception.
@@ -90,8 +97,12 @@ void World::OneCommand() {
       c.Restart(app, now, e).IgnoreError();
     } else if (what < 86) {
       c.Remove(app, now, e).IgnoreError();
-    } else if (what < 97) {
+    } else if (what < 90) {
       c.SetCordoned(node, number % 2 == 0, now, e).IgnoreError();
+    } else if (what < 95) {
+      c.DrainNode(node, Millis{number % 2 == 0 ? 0 : 4'000}, now, e).IgnoreError();
+    } else if (what < 97) {
+      c.Rebalance({}, number % 4 == 0, now, e).IgnoreError();
     } else {
       c.Unfreeze(now, e).IgnoreError();
     }
@@ -116,7 +127,12 @@ void World::OneFault() {
   } else if (what < 60) {
     agent.CutOff(true);
     executor.RunAfter(random.Between(500, 12'000), [&agent] { agent.CutOff(false); });
-  } else if (what < 62) {  // most of the fleet at once
+  } else if (what < 61) {
+    HangController();
+  } else if (what < 62) {
+    agent.Kill();
+    executor.RunAfter(random.Between(500, 12'000), [&agent] { agent.PowerOn(); });
+  } else if (what < 64) {  // most of the fleet at once
     for (size_t i = 0; i + 1 < agents_.size() || i == 0; ++i) {
       agents_[i]->CutOff(true);
       executor.RunAfter(random.Between(500, 12'000), [this, i] { agents_[i]->CutOff(false); });
@@ -158,9 +174,8 @@ void World::Heal() {
   if (!controller.running()) controller.Start();
   for (auto& agent : agents_) {
     agent->CutOff(false);
-    controller.Command([&](Cluster& c, Instant now, Effects& e) {
-      c.SetCordoned(agent->node(), false, now, e).IgnoreError();
-    });
+    agent->PowerOn();
+    Uncordon(agent->node());
   }
   if (agents_.size() > 2 && !little_room_ && random.Percent(20)) {
     agents_.back()->CutOff(true);
@@ -201,6 +216,49 @@ void World::RollOutCalmly(int times) {
   AwaitSettled();
 }
 
+void World::Uncordon(const NodeId& node) {
+  controller.Command([&](Cluster& c, Instant now, Effects& e) {
+    c.SetCordoned(node, false, now, e).IgnoreError();
+  });
+}
+
+void World::HangController() {
+  const Millis by = random.Between(500, 20'000);
+  Trace(absl::StrCat("controller hangs for ", by.count(), " ms"));
+  controller_hangs_until = executor.Now() + by;
+}
+
+void World::DrainCalmly(int times) {
+  StayCalm();
+  for (int i = 0; i < times; ++i) {
+    const NodeId node = agents_[random.Below(agents_.size())]->node();
+    Trace("calm drain of " + node.value);
+    controller.Command([&](Cluster& c, Instant now, Effects& e) {
+      c.DrainNode(node, Millis{0}, now, e).IgnoreError();
+    });
+    // Sometimes it is called back in mid-drain.
+    executor.Advance(random.Percent(40) ? random.Between(50, 1'500) : random.Between(4'000, 9'000));
+    Uncordon(node);
+    if (random.Percent(60)) {
+      controller.Command([&](Cluster& c, Instant now, Effects& e) {
+        c.Rebalance({}, false, now, e).IgnoreError();
+      });
+    }
+    executor.Advance(random.Between(10, 6'000));
+    CheckTwins();
+  }
+  AwaitSettled();
+}
+
+void World::LoseMostHosts() {
+  Trace("most hosts die");
+  for (size_t i = 1; i < agents_.size(); ++i) {
+    agents_[i]->Kill();
+    gone_agents_.insert(agents_[i]->node());
+  }
+  AwaitSettled();
+}
+
 void World::ShakeControlPlane(Millis by) {
   StayCalm();
   std::map<AssignmentId, uint32_t> before;
@@ -215,7 +273,7 @@ void World::ShakeControlPlane(Millis by) {
   for (const Instant end = executor.Now() + by; executor.Now() < end;) {
     ModelAgent& agent = *agents_[random.Below(agents_.size())];
     ModelProxy& proxy = *proxies_[random.Below(proxies_.size())];
-    const uint32_t what = random.Below(6);
+    const uint32_t what = random.Below(7);
     Trace(absl::StrCat("shake ", what, " ", agent.node().value, " ", proxy.id().value));
     if (what == 0) {
       agent.RestartAgent();
@@ -223,6 +281,8 @@ void World::ShakeControlPlane(Millis by) {
       proxy.BreakTables();
     } else if (what == 2) {
       proxy.BreakReports();
+    } else if (what == 6) {
+      HangController();
     } else if (what == 3) {  // most of the fleet, for long
       for (auto& cut : agents_) {
         if (cut.get() != &agent || agents_.size() < 3) cut->CutOff(true);
@@ -351,10 +411,35 @@ void World::CheckSlots() {
   std::set<std::tuple<AppId, uint32_t, uint32_t>> wanted;
   for (const InstanceStatus& status : controller.cluster()->GetInstances({})) {
     const Assignment& a = status.assignment;
-    if (a.id.empty() || a.wish != Wish::kRun) continue;
+    // One that moves has its successor beside it.
+    if (a.id.empty() || a.wish != Wish::kRun || status.leaving) continue;
     if (!wanted.insert({a.app, a.slot, a.revision}).second) {
       Violation(absl::StrCat("two of ", a.app.value, ".", a.slot, " revision ", a.revision));
     }
+  }
+}
+
+// Of one slot and revision two are ready on nodes in sight only while one hands over to the other.
+void World::CheckTwins() {
+  std::map<std::pair<AppId, uint32_t>, std::map<uint32_t, int>> ready;
+  for (const auto& agent : agents_) {
+    if (!agent->connected()) continue;
+    for (const auto& [id, process] : agent->processes()) {
+      if (process.stopping || process.report.phase != Phase::kReady) continue;
+      const Assignment& a = process.assignment;
+      ++ready[{a.app, a.slot}][a.revision];
+    }
+  }
+  for (const auto& [slot, by_revision] : ready) {
+    const bool twins = std::any_of(by_revision.begin(), by_revision.end(),
+                                   [](const auto& count) { return count.second > 1; });
+    if (!twins) {
+      twins_since_.erase(slot);
+      continue;
+    }
+    const Instant since = twins_since_.try_emplace(slot, executor.Now()).first->second;
+    if (executor.Now() - since <= kHandOver) continue;
+    Violation(absl::StrCat("two of ", slot.first.value, ".", slot.second, " are ready for long"));
   }
 }
 

@@ -27,6 +27,10 @@ class World {
   void ShakeControlPlane(Millis by);
   // No faults: only releases and restarts. From here on nothing may fail at all.
   void RollOutCalmly(int times);
+  // No faults: nodes are drained and come back, instances are rebalanced. Nothing may fail at all.
+  void DrainCalmly(int times);
+  // Most hosts die for good, while proxies go on: the rest has to take over.
+  void LoseMostHosts();
   // Everything works again and every app is started with a good release; then waits until all is as
   // it should be.
   void Heal();
@@ -49,6 +53,8 @@ class World {
   const Process* ProcessAt(const Endpoint& endpoint) const;
   bool IsBadRelease(const Assignment& assignment) const;
 
+  // The controller's host sleeps: it reads and decides nothing, and its clock goes on.
+  Instant controller_hangs_until{};
   ManualExecutor executor;
   SimRandom random;
   ModelController controller;
@@ -60,6 +66,9 @@ class World {
   void CheckStop(const Assignment& assignment, const Effects& effects);
   void CheckDrain(const Assignment& assignment);
   void CheckSlots();
+  void CheckTwins();
+  void Uncordon(const NodeId& node);
+  void HangController();
   void StayCalm();
   // What is not as it should be in the end; empty when all is.
   std::string Unsettled() const;
@@ -71,6 +80,7 @@ class World {
   bool little_room_ = false;  // placements have to wait for each other
   uint32_t releases_ = 0;
   bool calm_ = false;
+  std::map<std::pair<AppId, uint32_t>, Instant> twins_since_;
   std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment
 
   std::map<AssignmentId, Phase> seen_;               // as the controller was told
