@@ -16,7 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "agent/unique_fd.h"
+#include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 namespace {

@@ -405,6 +405,8 @@ TEST_F(XdsClientTest, ReportsADrainAtOnceAndAgainWhenItIsOver) {
   ASSERT_TRUE(server.Wait([&] { return !server.reports.empty(); }));  // the full one at the start
   const auto counters = proxy.fake().table()->clusters.at("web")->endpoints[0].counters;
   counters->in_flight = 2;
+  counters->tunnels = 1;
+  counters->answered_at = Instant::clock::now().time_since_epoch().count();
 
   proxy.fake().HoldSwitches(true);
   xds_endpoint::ClusterLoadAssignment draining;
@@ -420,6 +422,9 @@ TEST_F(XdsClientTest, ReportsADrainAtOnceAndAgainWhenItIsOver) {
   EXPECT_EQ(first->total_requests_in_progress(), 2u);
   EXPECT_EQ(first->metadata().fields().at("assignment").string_value(), "web.1-aaaa");
   EXPECT_EQ(first->address().socket_address().port_value(), 20001u);
+  EXPECT_EQ(first->metadata().fields().at("tunnels").number_value(), 1);
+  EXPECT_GE(first->metadata().fields().at("answered_ms").number_value(), 0);
+  EXPECT_FALSE(first->metadata().fields().contains("unreachable_ms"));
 
   counters->in_flight = 0;
   proxy.fake().FireDrained();

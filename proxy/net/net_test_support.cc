@@ -220,7 +220,7 @@ std::shared_ptr<ProxyTable> TestProxy::Table(const Members& members) {
   }
   auto table = std::make_shared<ProxyTable>();
   table->version = ++version_;
-  table->listeners = {{"default", "127.0.0.1", port, "main", http}};
+  table->listeners = {{"default", "127.0.0.1", port, "main", std::nullopt, http}};
   Route route;
   route.cluster = "web";
   route.limits = limits;

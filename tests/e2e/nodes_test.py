@@ -1,9 +1,20 @@
-"""Nodes: cordon, drain under load, and why something has no place."""
+"""Nodes: drain under load, why something has no place, rebalance; and how long a drain may take."""
 import json
+import socket
 import unittest
 
 from pando_cluster import NOT_FOUND, NOT_PLACED, USAGE, ClusterTest, hello
 from processes import wait_until
+
+
+# Says which instance it is, on an upgraded connection that it keeps open.
+TUNNEL_APP = """
+const server = require('http').createServer((_, answer) => answer.end('ok'));
+server.on('upgrade', (_, wire) => wire.on('error', () => {}).write(
+    'HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n' +
+    process.env.PANDO_INSTANCE + '\\n'));
+server.listen(process.env.PORT);
+"""
 
 
 class NodesTest(ClusterTest):
@@ -73,6 +84,77 @@ class NodesTest(ClusterTest):
         nodes = json.loads(cluster.ctl('nodes', '-o', 'json').stdout)['nodes']
         self.assertEqual({node['name']: node['labels']['zone'] for node in nodes},
                          {'node-1': 'a', 'node-2': 'a', 'node-3': 'b'})
+
+    def test_a_node_that_joins_gets_its_share(self):
+        cluster = self.cluster
+        cluster.start_controller('--rebalance-after', '1s')
+        cluster.apply_gateway(cluster.gateway_port)
+        cluster.start_agent('node-1')
+        cluster.start_proxy()
+        wait_until(lambda: cluster.count('proxies', state='synced') == 1, 20, 'the proxy is synced')
+        cluster.apply(hello(4))
+        with cluster.load(options=['--post-percent', '20']) as load:
+            cluster.start_agent('node-2')
+            wait_until(lambda: self.per_node() == {'node-1': 2, 'node-2': 2}, 40,
+                       lambda: f'two on each, but {self.per_node()}')
+            self.assertIn('nothing to move', cluster.ctl('rebalance').stdout)
+        self.assert_no_failures(load)
+        moved = [event for event in cluster.events() if event['kind'] == 'moving']
+        self.assertEqual(len(moved), 2)
+
+    def test_a_rebalance_is_planned_and_done_by_hand(self):
+        cluster = self.cluster
+        cluster.start_controller('--rebalance-after', 'never')
+        cluster.apply_gateway(cluster.gateway_port)
+        cluster.start_agent('node-1')
+        cluster.start_proxy()
+        wait_until(lambda: cluster.count('proxies', state='synced') == 1, 20, 'the proxy is synced')
+        cluster.apply(hello(4))
+        cluster.start_agent('node-2')
+        wait_until(lambda: cluster.count('nodes', state='ready') == 2, 20, 'node-2 has joined')
+        plan = cluster.ctl('rebalance', '--plan').stdout
+        self.assertIn('2 to move', plan)
+        self.assertEqual(self.per_node(), {'node-1': 4})
+        with cluster.load() as load:
+            self.assertIn('rebalanced', cluster.ctl('rebalance', 'hello').stdout)
+        self.assert_no_failures(load)
+        self.assertEqual(self.per_node(), {'node-1': 2, 'node-2': 2})
+
+    def open_tunnel(self):
+        """A connection that was upgraded, and the instance at its end."""
+        wire = socket.create_connection(('127.0.0.1', self.cluster.gateway_port), timeout=10)
+        wire.sendall(b'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n'
+                     b'Upgrade: websocket\r\n\r\n')
+        received = b''
+        while not received.endswith(b'\n') or b'\r\n\r\n' not in received or \
+                received.endswith(b'\r\n\r\n'):
+            bytes_now = wire.recv(4096)
+            if not bytes_now:
+                raise AssertionError(f'the tunnel was closed: {received}')
+            received += bytes_now
+        return wire, received.rsplit(b'\r\n', 1)[1].decode().strip()
+
+    def test_tunnels_have_a_bound_of_their_own(self):
+        cluster = self.cluster
+        cluster.start_all()
+        cluster.apply('name: hello\n' + f'command: [node, -e, {json.dumps(TUNNEL_APP)}]\n'
+                      'replicas: 2\nhealth: {path: /, interval: 200ms}\n'
+                      'stop: {drain: 1s, drain_tunnels: 5s, grace: 2s}\n')
+        tunnels = [self.open_tunnel() for _ in range(4)]
+        self.addCleanup(lambda: [wire.close() for wire, _ in tunnels])
+        held = [wire for wire, instance in tunnels if instance == 'hello.2']
+        self.assertTrue(held, tunnels)
+        cluster.ctl('scale', 'hello', '--replicas', '1')
+        wait_until(lambda: f'({len(held)} tunnels)' in cluster.try_ctl('why', 'hello.2').stdout, 10,
+                   lambda: cluster.try_ctl('why', 'hello.2').stdout)
+        wait_until(lambda: cluster.count('ps', name='hello.2') == 0, 20, 'hello.2 is gone')
+        events = {event['kind']: event for event in cluster.events('hello')
+                  if event['instance'] == 'hello.2'}
+        self.assertIn(f'({len(held)} tunnels)', events['drain-timeout']['message'])
+        waited = int(events['drain-timeout']['time_unix_ms']) - \
+            int(events['draining']['time_unix_ms'])
+        self.assertGreaterEqual(waited, 4_900)  # not the second that requests have
+        self.assertEqual(held[0].recv(100), b'')
 
 
 if __name__ == '__main__':
