@@ -141,6 +141,13 @@ std::vector<InstanceStatus> Cluster::Core::GetInstances(const AppId& only) const
           status.address = HostPort(node.hello.address, item.report->port);
       }
       status.leaving = leaving;
+      if (a.wish == Wish::kDrain) {
+        const DrainVerdict verdict =
+            JudgeDrain(ToDrainInput(entry, item), DrainProxies(entry, item), started_);
+        if (!verdict.holders.empty()) {
+          status.detail = absl::StrCat("waits for ", DescribeHolders(item, verdict.holders));
+        }
+      }
       if (leaving && status.detail.empty()) {
         status.detail = node.record.draining ? "moves: its node is drained" : "moves: rebalanced";
       }

@@ -76,6 +76,7 @@ TEST(ClusterWhyTest, ADrainNamesWhoHoldsIt) {
   h.Pass(Millis{1'000});
   EXPECT_THAT(h.Why("web.2"), ElementsAre("web.2 r1 on n2: draining: waits for p (3 requests), at "
                                           "most 29.0 s more"));
+  EXPECT_EQ(h.cluster->GetInstances(kWeb).at(1).detail, "waits for p (3 requests)");
 }
 
 TEST(ClusterWhyTest, ADrainedNodeNamesWhatIsLeft) {
