@@ -35,7 +35,7 @@ std::string Seconds(Instant::duration time) {
   return absl::StrCat(tenths / 10, ".", tenths % 10, " s");
 }
 
-std::string WithDetail(std::string text, const std::string& detail) {
+std::string WithDetail(const std::string& text, const std::string& detail) {
   return detail.empty() ? text : absl::StrCat(text, ": ", detail);
 }
 
