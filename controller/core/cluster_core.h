@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "controller/core/cluster.h"
 #include "controller/core/deadlines.h"
 #include "controller/core/drain.h"
@@ -321,7 +322,7 @@ class Cluster::Core {
   Effects out_;
   std::set<AppId> touched_apps_;
   std::set<AssignmentId> touched_assignments_;
-  std::set<AssignmentId> stored_;  // assignments that are in the store
+  absl::flat_hash_set<AssignmentId> stored_;  // assignments that are in the store
   std::set<NodeId> new_orders_;
   std::set<AppId> new_tables_;
   std::set<AppId> changed_;
