@@ -238,7 +238,7 @@ class TestLoadReporter final
   ~TestLoadReporter() override { Cancel(); }
 
   void Report(const std::string& app, const std::string& assignment, uint64_t in_flight,
-              bool draining) {
+              bool draining, uint64_t tunnels = 0) {
     lrs::LoadStatsRequest request;
     endpoint::ClusterStats& stats = *request.add_cluster_stats();
     stats.set_cluster_name(app);
@@ -247,6 +247,8 @@ class TestLoadReporter final
     auto& fields = *each.mutable_metadata()->mutable_fields();
     fields["assignment"].set_string_value(assignment);
     fields["draining"].set_bool_value(draining);
+    if (tunnels > 0) fields["tunnels"].set_number_value(static_cast<double>(tunnels));
+    fields["answered_ms"].set_number_value(5);
     Write(request);
   }
 
@@ -453,10 +455,12 @@ TEST_F(ControllerServiceTest, ScaleDownDrainsThenStops) {
         each.metadata().filter_metadata().at("pando").fields().at("assignment").string_value();
   }
   ASSERT_EQ(ids.count(draining), 1u);
-  reporter.Report("hello", draining, 3, true);
+  reporter.Report("hello", draining, 3, true, 1);
   ASSERT_TRUE(WatchUntil([&](const v1::ClusterView& view) {
-    return std::any_of(view.instances().begin(), view.instances().end(),
-                       [&](const auto& i) { return i.in_flight() == 3; });
+    return std::any_of(view.instances().begin(), view.instances().end(), [&](const auto& i) {
+      return i.in_flight() == 3 && i.tunnels() == 1 &&
+             i.detail() == "waits for edge-1 (2 requests, 1 tunnels)";
+    });
   }));
   EXPECT_EQ(agent.WaitForOrders(2), ids) << "stopped with requests in flight";
   reporter.Report("hello", draining, 0, true);
