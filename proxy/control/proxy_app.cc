@@ -221,7 +221,8 @@ void ProxyApp::Own() {
   takeover_server_.Start();
   client_.Start();
   reporter_.Start();
-  NotifyServiceManager(absl::StrCat("READY=1\nMAINPID=", getpid()));
+  // Not before Run: by then the signals are handled that may be sent to a process that is ready.
+  loop_.Post([] { NotifyServiceManager(absl::StrCat("READY=1\nMAINPID=", getpid())); });
 }
 
 Estate ProxyApp::Share() const {
