@@ -143,6 +143,27 @@ class TestProxy final
 
   using Versions = std::map<std::string, std::string>;
 
+  // A request that asks for nothing and says something of the proxy.
+  void Say(const std::string& field, const google::protobuf::Value& value) {
+    discovery::DeltaDiscoveryRequest request;
+    request.set_type_url(TypeUrl(ResourceType::kCluster));
+    request.mutable_node()->set_id(id_);
+    request.mutable_node()->set_user_agent_name("pando-proxy");
+    auto& metadata = *request.mutable_node()->mutable_metadata()->mutable_fields();
+    (*metadata["pando"].mutable_struct_value()->mutable_fields())[field] = value;
+    Write(request);
+  }
+  void Say(const std::string& field, const std::string& text) {
+    google::protobuf::Value value;
+    value.set_string_value(text);
+    Say(field, value);
+  }
+  void SayLeaving() {
+    google::protobuf::Value value;
+    value.set_bool_value(true);
+    Say("leaving", value);
+  }
+
   void Subscribe(ResourceType type, const std::vector<std::string>& names,
                  const Versions& initial = {}) {
     discovery::DeltaDiscoveryRequest request;
@@ -573,6 +594,34 @@ TEST_F(ControllerServiceTest, ANewerStreamReplacesTheOlderOne) {
   const v1::ClusterView view = View();
   EXPECT_EQ(view.nodes(0).state(), "ready");
   EXPECT_EQ(view.proxies(0).state(), "synced");
+}
+
+TEST_F(ControllerServiceTest, AProxyThatIsReplacedCountsUntilItHasEnded) {
+  TestProxy before(channel_, "edge-1");
+  before.SubscribeAll();
+  const auto proxies = [](const v1::ClusterView& view) {
+    std::vector<std::string> ids;
+    for (const auto& proxy : view.proxies()) ids.push_back(proxy.id());
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  };
+  const std::vector<std::string> one = {"edge-1"};
+  const std::vector<std::string> both = {"edge-1", "edge-1~7"};
+  EXPECT_TRUE(WatchUntil([&](const v1::ClusterView& view) { return proxies(view) == one; }));
+  TestProxy after(channel_, "edge-1");
+  after.Say("predecessor", std::string("edge-1~7"));
+  after.SubscribeAll();
+  EXPECT_TRUE(WatchUntil([&](const v1::ClusterView& view) { return proxies(view) == both; }));
+  TestProxy draining(channel_, "edge-1~7");
+  draining.SubscribeAll();
+  EXPECT_TRUE(WatchUntil([&](const v1::ClusterView& view) {
+    return proxies(view) == both && view.proxies(1).state() == "synced";
+  }));
+  after.Say("ended", std::string("edge-1~7"));
+  EXPECT_TRUE(WatchUntil([&](const v1::ClusterView& view) { return proxies(view) == one; }));
+  after.SayLeaving();
+  EXPECT_TRUE(after.WaitForEnd().ok());
+  EXPECT_TRUE(WatchUntil([&](const v1::ClusterView& view) { return view.proxies_size() == 0; }));
 }
 
 TEST_F(ControllerServiceTest, LogsComeFromTheAgents) {
