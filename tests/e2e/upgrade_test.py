@@ -47,22 +47,24 @@ class UpgradeTest(ClusterTest):
         self.assertEqual(self.cluster.get('/healthz', port=self.cluster.proxy_admin_port)[0], 200)
 
     def test_an_instance_is_not_stopped_while_the_old_process_uses_it(self):
-        self.cluster.apply(hello(2, env={'SERVICE_MS': '4000'}))
+        # The app does one request at a time; its probes have to wait for their turn, too.
+        slow = hello(2, env={'SERVICE_MS': '1200'}).replace('timeout: 1s', 'timeout: 10s')
+        self.cluster.apply(slow)
         answers = []
         asked = [threading.Thread(target=lambda: answers.append(self.cluster.get('/work')[0]))
-                 for _ in range(4)]
+                 for _ in range(6)]
         for thread in asked:
             thread.start()
 
         def in_flight():
             return sum(int(p['in_flight']) for p in self.cluster.ask('proxies')) >= 4
 
-        wait_until(in_flight, 3, 'four requests are on their way')
+        wait_until(in_flight, 3, 'requests are on their way')
         old = self.cluster.upgrade_proxy()
         self.cluster.ctl('scale', 'hello', '--replicas', 1)
         for thread in asked:
             thread.join()
-        self.assertEqual(answers, [200] * 4)
+        self.assertEqual(answers, [200] * 6)
         wait_until(lambda: len(self.cluster.processes()) == 1, 30, 'the surplus is stopped')
         wait_until(lambda: not old.running(), 30, 'the old process ends')
         wait_until(self.one_proxy, 5, 'the controller knows of one proxy')
