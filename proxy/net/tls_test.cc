@@ -17,7 +17,7 @@ constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 DataPlaneConfig Config(Millis head_timeout = Millis{10'000}) {
   DataPlaneConfig config;
-  config.head_timeout = head_timeout;
+  config.limits.head_timeout = head_timeout;
   return config;
 }
 
