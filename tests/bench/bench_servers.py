@@ -133,15 +133,16 @@ class Bench:
         return self._add(Server(name, port, tls_port, argv, core, self.dir / f'{name}.log'))
 
     def _start_pando(self):
-        port = free_port()
+        port, tls_port = free_port(), free_port()
         data = self.dir / 'pando'
         data.mkdir()
         subprocess.run([BIN.parent / 'tests' / 'proxy_table', data / 'table.pb', str(port),
-                        str(self._values['UPSTREAM'])], check=True)
+                        str(self._values['UPSTREAM']), str(tls_port), self.dir / 'cert.pem',
+                        self.dir / 'key.pem'], check=True)
         # Nobody is at port 1: it serves by the table on disk, as it would without its controller.
         argv = [BIN / 'pando-proxy', '--data-dir', data, '--id', 'bench', '--workers', '1',
                 '--controller', '127.0.0.1:1', '--http-listen', f'127.0.0.1:{free_port()}']
-        return self._add(Server('pando', port, None, argv, PROXY_CORE, self.dir / 'pando.log'))
+        return self._add(Server('pando', port, tls_port, argv, PROXY_CORE, self.dir / 'pando.log'))
 
     def _start_floor(self):
         port = free_port()

@@ -130,9 +130,6 @@ def main():
                 show(idle_table(bench.proxies[:3], idle))
                 continue
             case = CASES[name]
-            if case.tls and bench.proxies[0].tls_port is None:
-                print(f'{case.title}: skipped, this build of pando-proxy has no TLS listener\n')
-                continue
             # The floor does not end TLS, and has no pool for clients that come once.
             able = [proxy for proxy in bench.proxies
                     if proxy.name != 'floor' or not (case.tls or case.anew)]
