@@ -118,6 +118,8 @@ void Cluster::Core::Publish(AppEntry& entry) {
         const auto item =
             entry.assignments.find(before != nullptr ? before->assignment : now->assignment);
         if (item == entry.assignments.end()) return;  // gone altogether
+        NodeOf(item->second).shown += (now != nullptr ? 1 : 0);
+        NodeOf(item->second).shown -= (before != nullptr ? 1 : 0);
         NoteShown(item->second, before, now, entry.table.generation);
       });
   entry.table.endpoints = std::move(endpoints);

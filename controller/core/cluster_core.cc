@@ -197,6 +197,7 @@ void Cluster::Core::RemoveAssignment(AppEntry& entry, const AssignmentId& id) {
   node.used.instances -= 1;
   node.used.cpu_millis -= config.cpu_millis;
   node.used.memory_bytes -= config.memory_bytes;
+  if (item.shown) node.shown -= 1;
   Unindex(node);
   new_orders_.insert(node.record.id);
   for (const auto& [proxy, in_flight] : item.in_flight) {

@@ -68,7 +68,8 @@ struct NodeEntry {
   Instant last_heard;
   Instant suspect_since;
   std::optional<Instant> lost_at;  // within the loss window, and not confirmed
-  uint32_t instances_lost = 0;     // what it ran then
+  uint32_t instances_lost = 0;     // what served on it then
+  uint32_t shown = 0;              // assignments on it that tables have
   NodeUsage used;
   std::set<AssignmentId> assignments;
   bool index_due = false;      // waits in unindexed_
@@ -282,6 +283,10 @@ class Cluster::Core {
   bool IsConfirmedLost(const NodeEntry& node, Instant now) const;
   void ForgetLoss(NodeEntry& node);
   FleetCount CountFleet() const;
+  // How many of its instances proxies may be using.
+  static uint32_t Serving(const NodeEntry& node) {
+    return node.heard ? node.shown : node.used.instances;
+  }
   void UpdateFreeze(Instant now, bool give_grace);
   void ArmNode(NodeEntry& node, Instant now);
   void EndRecovery(Instant now);

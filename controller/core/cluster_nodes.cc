@@ -215,7 +215,7 @@ void Cluster::Core::JudgeNodes(const std::vector<NodeId>& due, Instant now) {
 void Cluster::Core::LoseNode(NodeEntry& node, const std::string& how, Instant now) {
   if (Counts(node)) AddEvent("node-lost", {}, "", node.record.id, how);
   node.lost_at = now;
-  node.instances_lost = node.used.instances;
+  node.instances_lost = Serving(node);
   deadlines_.Set({DeadlineKey::kLossWindow, node.record.id.value}, now + policy_.loss_window);
   SetNodeState(node, NodeState::kLost);
 }
@@ -224,7 +224,8 @@ bool Cluster::Core::IsConfirmedLost(const NodeEntry& node, Instant now) const {
   std::vector<Reach> shown;
   for (const AssignmentId& id : node.assignments) {
     const AssignmentEntry& item = apps_.at(app_of_.at(id)).assignments.at(id);
-    if (item.shown) shown.push_back(item.reach);
+    const bool unheard = !node.heard && item.assignment.was_ready;
+    if (item.shown || unheard) shown.push_back(item.reach);
   }
   return ConfirmsLoss(shown, node.last_heard, now);
 }
@@ -239,7 +240,7 @@ FleetCount Cluster::Core::CountFleet() const {
   for (const auto& [id, node] : nodes_) {
     const bool lost = node.state == NodeState::kLost;
     if (!Counts(node) || (lost && !node.lost_at)) continue;
-    const size_t instances = lost ? node.instances_lost : node.used.instances;
+    const size_t instances = lost ? node.instances_lost : Serving(node);
     fleet.nodes += 1;
     fleet.instances += instances;
     if (!lost && node.state != NodeState::kSuspect) continue;

@@ -7,6 +7,7 @@
 namespace pando::controller {
 
 bool ShouldFreeze(const FleetCount& fleet) {
+  if (fleet.silent_instances == 0) return false;
   return fleet.silent_nodes * 2 > fleet.nodes || fleet.silent_instances * 2 > fleet.instances;
 }
 

@@ -16,10 +16,11 @@ namespace pando::controller {
 
 struct FleetCount {
   size_t nodes = 0, silent_nodes = 0;
-  size_t instances = 0, silent_instances = 0;
+  size_t instances = 0, silent_instances = 0;  // of those that proxies may use
 };
 
 // More than half of either; those of a node that was lost longer ago than the window do not count.
+// Silent nodes that serve nothing are no reason: there is nothing to protect.
 bool ShouldFreeze(const FleetCount& fleet);
 // "2 of 3 nodes and 4 of 9 instances are silent"
 std::string Describe(const FleetCount& fleet);

@@ -11,8 +11,9 @@ TEST(MassLossTest, FreezesWhenMoreThanHalfOfNodesOrInstancesAreSilent) {
     bool freezes;
   };
   const Case cases[] = {
-      {{0, 0, 0, 0}, false},  {{3, 1, 9, 3}, false},  {{3, 2, 9, 6}, true}, {{2, 1, 8, 4}, false},
-      {{10, 1, 10, 6}, true}, {{10, 6, 10, 1}, true}, {{1, 1, 0, 0}, true},
+      {{0, 0, 0, 0}, false}, {{3, 1, 9, 3}, false},  {{3, 2, 9, 6}, true},
+      {{2, 1, 8, 4}, false}, {{10, 1, 10, 6}, true}, {{10, 6, 10, 1}, true},
+      {{1, 1, 1, 1}, true},  {{1, 1, 0, 0}, false},  {{5, 4, 3, 0}, false},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(Describe(c.fleet));

@@ -178,7 +178,12 @@ void World::Heal() {
     Uncordon(agent->node());
   }
   if (agents_.size() > 2 && !little_room_ && random.Percent(20)) {
-    agents_.back()->CutOff(true);
+    if (random.Percent(50)) {
+      agents_.back()->Kill();
+    } else {
+      agents_.back()->CutOff(true);
+      operator_unfreezes_ = true;  // what it runs serves on, so nothing proves its loss
+    }
     gone_agents_.insert(agents_.back()->node());
   }
   if (proxies_.size() > 1 && random.Percent(20)) {
@@ -305,6 +310,10 @@ void World::AwaitSettled() {
   for (int i = 0; i < 600; ++i) {
     unsettled = Unsettled();
     if (unsettled.empty()) return Trace("settled");
+    if (operator_unfreezes_ && i % 50 == 49) {
+      controller.Command(
+          [](Cluster& c, Instant now, Effects& e) { c.Unfreeze(now, e).IgnoreError(); });
+    }
     executor.Advance(Millis{200});
   }
   Violation("does not settle: " + unsettled);

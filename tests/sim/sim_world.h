@@ -77,6 +77,7 @@ class World {
   std::vector<std::unique_ptr<ModelProxy>> proxies_;
   std::set<NodeId> gone_agents_;  // never come back
   std::set<ProxyId> gone_proxies_;
+  bool operator_unfreezes_ = false;
   bool little_room_ = false;  // placements have to wait for each other
   uint32_t releases_ = 0;
   bool calm_ = false;
