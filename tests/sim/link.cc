@@ -5,7 +5,7 @@
 
 namespace pando::sim {
 
-void Link::Send(End to, std::function<void()> deliver) {
+void Link::Send(End to, const std::function<void()>& deliver) {
   if (!alive_) return;
   const Millis delay = random_.Percent(5) ? random_.Between(50, 400) : random_.Between(0, 10);
   next_[to] = std::max(next_[to], executor_.Now() + delay);

@@ -22,7 +22,7 @@ class Link : public std::enable_shared_from_this<Link> {
 
   // Called once, when that end notices that the link is gone.
   void OnClosed(End end, std::function<void()> closed) { closed_[end] = std::move(closed); }
-  void Send(End to, std::function<void()> deliver);
+  void Send(End to, const std::function<void()>& deliver);
   void Break() { Close({}, {}); }
   // That end died or hung up: it is not told.
   void CloseBy(End end) { Close(end == kClient, end == kServer); }
