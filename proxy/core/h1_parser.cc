@@ -274,17 +274,17 @@ HeadError ReadFraming(std::vector<HeaderField>& fields, Framing& out) {
         out.many_traceparents = out.traceparent != nullptr;
         out.traceparent = &field;
         break;
-      case FieldId::kOther:
-      case FieldId::kForwarded:
-      case FieldId::kForwardedFor:
-      case FieldId::kForwardedHost:
-      case FieldId::kForwardedProto:
       case FieldId::kProxyConnection:
         // Says nothing here, but others read it as a Connection.
         ForEachElement(field.value, [&](std::string_view element) {
           bad_connection = bad_connection || !IsToken(element);
         });
         break;
+      case FieldId::kOther:
+      case FieldId::kForwarded:
+      case FieldId::kForwardedFor:
+      case FieldId::kForwardedHost:
+      case FieldId::kForwardedProto:
       case FieldId::kTe:
       case FieldId::kTracestate:
         break;

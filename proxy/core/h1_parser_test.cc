@@ -185,6 +185,15 @@ TEST(H1ParserTest, AcceptsWhatIsUnusualButClear) {
   }
 }
 
+TEST(H1ParserTest, OtherFieldsMaySayWhatConnectionMayNot) {
+  EXPECT_EQ(RequestStatus("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: Mozilla/5.0 (X11; Linux)\r\n"
+                          "Forwarded: for=\"[::1]:80\"\r\nAccept: text/html, */*;q=0.8\r\n\r\n"),
+            0);
+  ResponseHead head;
+  EXPECT_EQ(
+      ResponseStatus("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", Method::kGet, head), 0);
+}
+
 TEST(H1ParserTest, ReadsTheConnectionsWishes) {
   struct Case {
     std::string bytes;
