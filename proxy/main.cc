@@ -5,7 +5,6 @@
 
 #include "common/runtime/flags.h"
 #include "common/runtime/process_main.h"
-#include "common/runtime/respawn.h"
 #include "proxy/control/proxy_app.h"
 
 int main(int argc, char** argv) {
@@ -26,9 +25,9 @@ int main(int argc, char** argv) {
   if (!app.ok()) return FatalError(kProgram, app.status());
   OnSignal((*app)->loop(), SIGUSR1, [&] { (*app)->ReopenLogs(); });
   OnSignal((*app)->loop(), SIGHUP, [&] { (*app)->Reload(); });
+  OnSignal((*app)->loop(), SIGUSR2,
+           [&] { (*app)->Upgrade(std::vector<std::string>(argv, argv + argc)); });
   OnShutdownSignal((*app)->loop(), [&] { (*app)->Drain(); });
-  OnUpgradeSignal((*app)->loop(),
-                  [&] { (*app)->Upgrade(std::vector<std::string>(argv, argv + argc)); });
   (*app)->Run();
   return 0;
 }

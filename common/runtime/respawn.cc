@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -20,26 +19,6 @@
 #include "common/runtime/unique_fd.h"
 
 namespace pando {
-namespace {
-
-void WaitForUpgradeSignal(std::shared_ptr<boost::asio::signal_set> signals,
-                          std::shared_ptr<std::function<void()>> on_upgrade) {
-  boost::asio::signal_set& waiting = *signals;
-  waiting.async_wait([signals = std::move(signals), on_upgrade = std::move(on_upgrade)](
-                         const boost::system::error_code& error, int) {
-    if (error) return;
-    (*on_upgrade)();
-    WaitForUpgradeSignal(signals, on_upgrade);
-  });
-}
-
-}  // namespace
-
-void OnUpgradeSignal(EventLoop& loop, std::function<void()> on_upgrade) {
-  WaitForUpgradeSignal(std::make_shared<boost::asio::signal_set>(loop.io(), SIGUSR2),
-                       std::make_shared<std::function<void()>>(std::move(on_upgrade)));
-}
-
 absl::StatusOr<pid_t> StartProgram(const std::vector<std::string>& command) {
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));

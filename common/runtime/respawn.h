@@ -13,9 +13,6 @@
 
 namespace pando {
 
-// Runs `on_upgrade` on the loop at every SIGUSR2.
-void OnUpgradeSignal(EventLoop& loop, std::function<void()> on_upgrade);
-
 // Starts `command` (program and arguments; the program is looked up in PATH if it has no slash)
 // with this process's environment and output, all signals at their defaults.
 absl::StatusOr<pid_t> StartProgram(const std::vector<std::string>& command);
