@@ -87,7 +87,7 @@ class UpgradeTest(ClusterTest):
             self.config.write_text('drain-timeout = "20s"\n')
             old = self.cluster.upgrade_proxy()
             wait_until(lambda: not old.running(), 30, 'the old process ends')
-        self.assert_no_failures(load)
+        self.assert_no_failures(load, at_least=20)
 
 
 if __name__ == '__main__':
