@@ -23,8 +23,8 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
-#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "envoy/extensions/http/original_ip_detection/xff/v3/xff.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "pando/xds/v1/http.pb.h"
 
 namespace pando::controller {
@@ -219,8 +219,8 @@ listener::Listener ToListener(const std::string& name, const std::string& addres
 }
 
 listener::Listener ToListener(const Gateway& gateway) {
-  listener::Listener result = ToListener(gateway.name, gateway.address, gateway.port,
-                                         ToGatewaySpec(gateway));
+  listener::Listener result =
+      ToListener(gateway.name, gateway.address, gateway.port, ToGatewaySpec(gateway));
   if (gateway.tls) {
     core::TransportSocket& socket = *result.mutable_filter_chains(0)->mutable_transport_socket();
     socket.set_name("envoy.transport_sockets.tls");

@@ -36,7 +36,7 @@ class ChunkedDecoder {
     kExtensionEscaped,
     kExtensionEnd,  // behind a quoted value
     kExtensionGap,  // blanks that another extension must follow
-    kSizeEnd,  // the LF
+    kSizeEnd,       // the LF
     kData,
     kDataCr,
     kDataLf,

@@ -81,7 +81,7 @@ class DataPlane::Workers {
   std::unique_ptr<AccessLog> access_log_;  // outlives the workers
   TlsTicketKeys ticket_keys_;              // outlives all connections
   CertificateStore certificates_{ticket_keys_};
-  std::map<ListenAddress, TlsSettings> tls_listeners_;      // of the newest table
+  std::map<ListenAddress, TlsSettings> tls_listeners_;  // of the newest table
   using SocketMap = std::map<ListenAddress, std::vector<UniqueFd>>;
 
   // What was inherited for the listener, and more up to one a worker.

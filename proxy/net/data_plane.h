@@ -13,16 +13,16 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "common/base/time.h"
-#include "proxy/core/access_log_format.h"
 #include "common/runtime/unique_fd.h"
+#include "proxy/core/access_log_format.h"
 #include "proxy/core/traffic_stats.h"
 #include "proxy/core/upstream_table.h"
 
 namespace pando::proxy {
 
 struct DataPlaneConfig {
-  int workers = 0;  // 0: one per CPU
-  HttpLimits limits{};  // of listeners that do not say otherwise
+  int workers = 0;                             // 0: one per CPU
+  HttpLimits limits{};                         // of listeners that do not say otherwise
   Millis upstream_idle_timeout{4'000};         // below Node's keepAliveTimeout of 5 s
   size_t max_idle_upstream_per_endpoint = 64;  // per worker
   std::string access_log{};                    // file; "-" is standard output; empty: none
