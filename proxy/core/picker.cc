@@ -4,26 +4,48 @@
 #include <cstdlib>
 
 #include "proxy/core/least_request.h"
+#include "proxy/core/maglev.h"
+#include "proxy/core/peak_ewma.h"
 #include "proxy/core/random_choice.h"
+#include "proxy/core/ring_hash.h"
 #include "proxy/core/round_robin.h"
+#include "proxy/core/sticky.h"
 
 namespace pando::proxy {
+namespace {
 
-std::unique_ptr<Policy> MakePolicy(const Cluster& cluster, FastRandom random) {
-  switch (cluster.lb_policy) {
+// Of its weight, for an endpoint that is ready only now: enough to be warmed up by.
+constexpr float kFirstShare = 0.1f;
+
+}  // namespace
+
+std::unique_ptr<Policy> MakePolicy(const PolicyView& view, FastRandom random) {
+  switch (view.cluster.lb_policy) {
     case LbPolicy::kLeastRequest:
-      return std::make_unique<LeastRequest>(cluster, random);
+      return std::make_unique<LeastRequest>(view, random);
     case LbPolicy::kRoundRobin:
-      return std::make_unique<RoundRobin>(cluster, random.Next());
+      return std::make_unique<RoundRobin>(view, random.Next());
     case LbPolicy::kRandom:
-      return std::make_unique<RandomChoice>(cluster, random);
+      return std::make_unique<RandomChoice>(view, random);
+    case LbPolicy::kPeakEwma:
+      return std::make_unique<PeakEwma>(view, random);
+    case LbPolicy::kRingHash:
+      return std::make_unique<RingHash>(view, random);
+    case LbPolicy::kMaglev:
+      return std::make_unique<Maglev>(view, random);
+    case LbPolicy::kSticky:
+      return std::make_unique<Sticky>(view, random);
   }
   std::abort();  // not an enumerator
 }
 
-ClusterPicker::ClusterPicker(std::shared_ptr<const Cluster> cluster, uint64_t seed)
-    : cluster_(std::move(cluster)), policy_(MakePolicy(*cluster_, FastRandom(seed))) {
+ClusterPicker::ClusterPicker(std::shared_ptr<const Cluster> cluster, uint64_t seed,
+                             std::vector<Instant> ready_since)
+    : cluster_(std::move(cluster)),
+      ready_since_(std::move(ready_since)),
+      view_{*cluster_, weights_} {
   for (uint32_t i = 0; i < cluster_->endpoints.size(); ++i) {
+    weights_.push_back(static_cast<float>(std::max(cluster_->endpoints[i].weight, 1u)));
     switch (cluster_->endpoints[i].health) {
       case EndpointHealth::kHealthy:
         healthy_.push_back(i);
@@ -35,28 +57,62 @@ ClusterPicker::ClusterPicker(std::shared_ptr<const Cluster> cluster, uint64_t se
         break;
     }
   }
+  if (cluster_->slow_start > Millis{0}) {
+    for (const Instant since : ready_since_) {
+      slow_until_ = std::max(slow_until_, since + cluster_->slow_start);
+    }
+  }
+  policy_ = MakePolicy(view_, FastRandom(seed));
 }
 
-std::optional<uint32_t> ClusterPicker::Pick(const Context& context) {
+void ClusterPicker::GrowWeights(Instant now) {
+  using Seconds = std::chrono::duration<float>;
+  for (size_t i = 0; i < ready_since_.size(); ++i) {
+    const float share = Seconds(now - ready_since_[i]) / Seconds(cluster_->slow_start);
+    weights_[i] = static_cast<float>(std::max(cluster_->endpoints[i].weight, 1u)) *
+                  std::clamp(share, kFirstShare, 1.0f);
+  }
+  if (now >= slow_until_) slow_until_ = Instant{};
+}
+
+bool ClusterPicker::IsFull(uint32_t index, const Context& context) const {
+  return context.slots > 0 && cluster_->endpoints[index].counters->slots_taken.load(
+                                  std::memory_order_relaxed) >= context.slots;
+}
+
+ClusterPicker::Picked ClusterPicker::ChooseFree(std::span<const uint32_t> candidates,
+                                                const Context& context) {
+  const uint32_t chosen = Choose(candidates, context);
+  if (!IsFull(chosen, context)) return {chosen, false};
+  free_.clear();
+  for (const uint32_t index : candidates) {
+    if (!IsFull(index, context)) free_.push_back(index);
+  }
+  if (free_.empty()) return {std::nullopt, true};
+  return {Choose(free_, context), false};
+}
+
+ClusterPicker::Picked ClusterPicker::Pick(const Context& context) {
+  if (slow_until_ != Instant{}) GrowWeights(context.now);
   if (context.exclude.empty() && context.avoid.empty()) {
-    if (!healthy_.empty()) return policy_->Choose(healthy_);
-    if (!suspect_.empty()) return policy_->Choose(suspect_);
-    return std::nullopt;
+    if (!healthy_.empty()) return ChooseFree(healthy_, context);
+    if (!suspect_.empty()) return ChooseFree(suspect_, context);
+    return {};
   }
   for (const bool avoided : {false, true}) {
-    for (const std::vector<uint32_t>* tier : {&healthy_, &suspect_}) {
-      scratch_.clear();
-      for (uint32_t index : *tier) {
+    for (const std::vector<uint32_t>* each : {&healthy_, &suspect_}) {
+      tier_.clear();
+      for (const uint32_t index : *each) {
         const bool is_avoided = !context.avoid.empty() && context.avoid[index] != 0;
         if (is_avoided != avoided) continue;
         const EndpointCounters* counters = cluster_->endpoints[index].counters.get();
         if (std::ranges::find(context.exclude, counters) != context.exclude.end()) continue;
-        scratch_.push_back(index);
+        tier_.push_back(index);
       }
-      if (!scratch_.empty()) return policy_->Choose(scratch_);
+      if (!tier_.empty()) return ChooseFree(tier_, context);
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 }  // namespace pando::proxy

@@ -19,6 +19,8 @@ class FastRandom {
   }
   // In [0, bound); `bound` is not 0.
   size_t Below(size_t bound) { return static_cast<size_t>(Next() % bound); }
+  // In [0, 1).
+  double Unit() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
 
  private:
   uint64_t state_;

@@ -2,15 +2,13 @@
 
 namespace pando::proxy {
 
-uint32_t RandomChoice::Choose(std::span<const uint32_t> candidates) {
-  uint64_t total = 0;
-  for (uint32_t index : candidates) total += cluster_.endpoints[index].weight;
-  if (total == 0) return candidates[random_.Below(candidates.size())];
-  uint64_t point = random_.Next() % total;
-  for (uint32_t index : candidates) {
-    const uint64_t weight = cluster_.endpoints[index].weight;
-    if (point < weight) return index;
-    point -= weight;
+uint32_t RandomChoice::Choose(std::span<const uint32_t> candidates, const PolicyRequest&) {
+  double total = 0;
+  for (const uint32_t index : candidates) total += view_.weights[index];
+  double point = random_.Unit() * total;
+  for (const uint32_t index : candidates) {
+    point -= view_.weights[index];
+    if (point < 0) return index;
   }
   return candidates.back();
 }

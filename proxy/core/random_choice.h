@@ -7,11 +7,11 @@ namespace pando::proxy {
 
 class RandomChoice final : public Policy {
  public:
-  RandomChoice(const Cluster& cluster, FastRandom random) : cluster_(cluster), random_(random) {}
-  uint32_t Choose(std::span<const uint32_t> candidates) override;
+  RandomChoice(const PolicyView& view, FastRandom random) : view_(view), random_(random) {}
+  uint32_t Choose(std::span<const uint32_t> candidates, const PolicyRequest& request) override;
 
  private:
-  const Cluster& cluster_;
+  const PolicyView& view_;
   FastRandom random_;
 };
 

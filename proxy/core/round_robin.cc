@@ -2,19 +2,20 @@
 
 namespace pando::proxy {
 
-RoundRobin::RoundRobin(const Cluster& cluster, uint64_t start)
-    : cluster_(cluster), next_(start), behind_(cluster.endpoints.size(), 0) {
-  for (const Endpoint& endpoint : cluster.endpoints) {
-    if (endpoint.weight != cluster.endpoints.front().weight) equal_weights_ = false;
+RoundRobin::RoundRobin(const PolicyView& view, uint64_t start)
+    : view_(view), next_(start), behind_(view.cluster.endpoints.size(), 0) {
+  if (view.cluster.slow_start > Millis{0}) equal_weights_ = false;
+  for (const float weight : view.weights) {
+    if (weight != view.weights.front()) equal_weights_ = false;
   }
 }
 
-uint32_t RoundRobin::Choose(std::span<const uint32_t> candidates) {
+uint32_t RoundRobin::Choose(std::span<const uint32_t> candidates, const PolicyRequest&) {
   if (equal_weights_) return candidates[next_++ % candidates.size()];
-  int64_t total = 0;
+  double total = 0;
   uint32_t best = candidates.front();
-  for (uint32_t index : candidates) {
-    const int64_t weight = cluster_.endpoints[index].weight;
+  for (const uint32_t index : candidates) {
+    const double weight = view_.weights[index];
     behind_[index] += weight;
     total += weight;
     if (behind_[index] > behind_[best]) best = index;

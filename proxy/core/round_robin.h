@@ -9,16 +9,16 @@ namespace pando::proxy {
 
 class RoundRobin final : public Policy {
  public:
-  RoundRobin(const Cluster& cluster, uint64_t start);
-  uint32_t Choose(std::span<const uint32_t> candidates) override;
+  RoundRobin(const PolicyView& view, uint64_t start);
+  uint32_t Choose(std::span<const uint32_t> candidates, const PolicyRequest& request) override;
 
  private:
-  const Cluster& cluster_;
-  bool equal_weights_ = true;
+  const PolicyView& view_;
+  bool equal_weights_ = true;  // for good
   uint64_t next_;
   // How far each endpoint is behind its share: the furthest is next, so that a heavy endpoint's
   // turns are spread out instead of coming in a row.
-  std::vector<int64_t> behind_;
+  std::vector<double> behind_;
 };
 
 }  // namespace pando::proxy

@@ -18,6 +18,8 @@ class Suspicion {
     period_ = std::min(period_ == Millis{0} ? kFirst : period_ * 2, kLongest);
     until_ = now + period_;
   }
+  // For another reason than a failure: what was learned from those stays.
+  void Hold(Instant until) { until_ = std::max(until_, until); }
   void OnSuccess() {
     period_ = Millis{0};
     until_ = Instant{};

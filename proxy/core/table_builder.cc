@@ -101,7 +101,7 @@ std::shared_ptr<const ProxyTable> TableBuilder::Build(
 std::shared_ptr<const Cluster> TableBuilder::BuildCluster(const ClusterSpec& spec) {
   auto cluster = std::make_shared<Cluster>();
   cluster->name = spec.name;
-  cluster->lb_policy = spec.lb_policy;
+  static_cast<ClusterOptions&>(*cluster) = spec;
   cluster->connect_timeout = spec.connect_timeout;
   if (spec.fixed_endpoints) {
     cluster->endpoints = *spec.fixed_endpoints;

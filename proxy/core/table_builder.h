@@ -17,9 +17,8 @@
 namespace pando::proxy {
 
 // A cluster without its endpoints.
-struct ClusterSpec {
+struct ClusterSpec : ClusterOptions {
   std::string name;
-  LbPolicy lb_policy = LbPolicy::kLeastRequest;
   Millis connect_timeout{5'000};
   std::string endpoints_name;                            // of its endpoints resource, unless inline
   std::optional<std::vector<Endpoint>> fixed_endpoints;  // inline

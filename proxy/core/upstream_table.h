@@ -19,14 +19,27 @@
 
 namespace pando::proxy {
 
-// Shared by all workers; the only shared writes on the request path. One cache line each.
+// Shared by all workers; the only shared writes on the request path. What every request touches is
+// in the first cache line. Instants are kept as nanoseconds of the steady clock, 0 for never.
 struct alignas(64) EndpointCounters {
-  std::atomic<uint32_t> in_flight{0};
-  std::atomic<uint32_t> tunnels{0};  // of these
-  // When it last answered, and when a connection to it last failed; 0: never. Plain stores, on a
-  // line that is written for every request anyway.
+  std::atomic<uint32_t> in_flight{0};    // requests, from their being sent to their end
+  std::atomic<uint32_t> tunnels{0};      // of these
+  std::atomic<uint32_t> slots_taken{0};  // of the instance's concurrency limit
+  std::atomic<uint32_t> consecutive_failures{0};
+  // When it last answered, and when a connection to it last failed. Plain stores, on a line that is
+  // written for every request anyway.
   std::atomic<Instant::rep> answered_at{0};
   std::atomic<Instant::rep> unreachable_at{0};
+  std::atomic<int64_t> ejected_until{0};
+  std::atomic<float> error_load{0};      // see core/load.h
+  std::atomic<float> latency_micros{0};  // see core/peak_ewma.h
+  std::atomic<int64_t> error_load_at{0};
+  std::atomic<int64_t> latency_at{0};
+  // The second line.
+  std::atomic<uint64_t> answered{0};        // requests that gave their slot back with an answer
+  std::atomic<uint64_t> service_micros{0};  // those requests held their slots for
+  std::atomic<uint64_t> failed{0};          // attempts that brought an error or nothing
+  std::atomic<uint32_t> ejections{0};       // in close succession: each lasts twice as long
 };
 
 enum class EndpointHealth {
@@ -49,13 +62,70 @@ struct Endpoint {
 // "web.3"; where the control plane names no instances, the address tells them apart.
 std::string InstanceName(const Endpoint& endpoint);
 
-enum class LbPolicy { kLeastRequest, kRoundRobin, kRandom };
+enum class LbPolicy {
+  kLeastRequest,
+  kRoundRobin,
+  kRandom,
+  kPeakEwma,
+  kRingHash,
+  kMaglev,
+  kSticky,  // the instance the client's cookie names; else the one with the fewest requests
+};
 
-struct Cluster {
-  std::string name;
+// How many requests an instance is given at a time; the others wait in the proxy.
+struct Concurrency {
+  enum class Kind { kAuto, kFixed, kUnlimited };
+  Kind kind = Kind::kUnlimited;
+  uint32_t limit = 0;  // with kFixed
+  bool operator==(const Concurrency&) const = default;
+};
+
+struct QueueLimits {
+  uint32_t max = 10'000;  // requests of the app that wait
+  Millis timeout{30'000};
+  bool operator==(const QueueLimits&) const = default;
+};
+
+// When an instance is passed over because of what it answers. See core/outlier.h.
+struct OutlierPolicy {
+  uint32_t consecutive_failures = 5;  // 0: never for that
+  Millis base_ejection{5'000};
+  Millis max_ejection{60'000};
+  uint32_t max_ejected_percent = 50;
+  Millis interval{5'000};            // of looking at success rates
+  double success_rate_stdev = 1.9;   // below the mean by so many deviations; 0: never for that
+  uint32_t success_rate_hosts = 3;   // that had at least
+  uint32_t success_rate_volume = 50;  // requests in the interval
+  bool operator==(const OutlierPolicy&) const = default;
+};
+
+// How requests are spread over a cluster's endpoints.
+struct ClusterOptions {
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
+  // With kRingHash and kMaglev: an instance gets at most this share of the mean load. 0: no bound.
+  uint32_t hash_balance_percent = 125;
+  Millis slow_start{0};  // a new instance's weight grows from a tenth to all of it meanwhile
+  Concurrency concurrency;
+  QueueLimits queue;
+  OutlierPolicy outlier;
+  uint32_t panic_percent = 50;  // with fewer left than that, ejections are ignored
+};
+
+struct Cluster : ClusterOptions {
+  std::string name;
   Millis connect_timeout{1'000};
   std::vector<Endpoint> endpoints;
+};
+
+// What makes requests belong together.
+struct HashSource {
+  enum class Kind { kNone, kHeader, kCookie, kSourceAddress };
+  Kind kind = Kind::kNone;
+  std::string name;  // of the header, in lower case, or of the cookie
+  // A cookie that is missing is set, for so long; 0 is for the browser's session.
+  bool set_cookie = false;
+  Millis cookie_ttl{0};
+  bool operator==(const HashSource&) const = default;
 };
 
 // Matches whole segments when `segments` (xDS path_separated_prefix, or prefix "/"); plain prefix
@@ -72,6 +142,7 @@ struct Route {
   std::string cluster;  // unless it redirects
   std::optional<HttpsRedirect> redirect;
   RouteLimits limits{};
+  HashSource hash{};
 };
 
 struct VirtualHost {

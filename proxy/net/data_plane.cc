@@ -76,6 +76,8 @@ class DataPlane::Workers {
  private:
   // Of the listeners with TLS among these; those whose certificates cannot be loaded are left out.
   TlsContexts ContextsOf(const std::map<ListenAddress, TlsSettings>& listeners);
+  // Of the table's clusters; handed from table to table.
+  std::map<std::string, std::shared_ptr<SharedCluster>> SharedOf(const ProxyTable& table);
 
   const DataPlaneConfig config_;
   std::unique_ptr<AccessLog> access_log_;  // outlives the workers
@@ -87,6 +89,7 @@ class DataPlane::Workers {
   // What was inherited for the listener, and more up to one a worker.
   absl::StatusOr<std::vector<UniqueFd>> SocketsFor(const Listener& listener, bool shared);
 
+  std::map<std::string, std::shared_ptr<SharedCluster>> shared_clusters_;  // of the newest table
   SocketMap sockets_;    // no sockets once the workers have them
   SocketMap shared_;     // duplicates of those the workers have
   SocketMap inherited_;  // no listener asked for them yet
@@ -120,6 +123,7 @@ absl::Status DataPlane::Workers::Start() {
     access_log_ = *std::move(log);
     for (const auto& worker : workers_) worker->SetAccessLog(access_log_.get());
   }
+  for (const auto& worker : workers_) worker->SetPeers(workers_);
   for (const auto& worker : workers_) {
     if (absl::Status status = worker->Start(); !status.ok()) return status;
   }
@@ -217,6 +221,7 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
   certificates_.Keep(settings);
   auto compiled = std::make_shared<CompiledTable>(std::move(table));
   compiled->tls = ContextsOf(tls_listeners_);
+  compiled->shared = SharedOf(*compiled->table);
   auto barrier =
       std::make_shared<Barrier>(workers_.size(), [this, switched = std::move(switched)]() mutable {
         tables_applied_.fetch_add(1, std::memory_order_relaxed);
@@ -237,6 +242,19 @@ void DataPlane::Workers::SetTable(std::shared_ptr<const ProxyTable> table,
       barrier->Arrive();
     });
   }
+}
+
+std::map<std::string, std::shared_ptr<SharedCluster>> DataPlane::Workers::SharedOf(
+    const ProxyTable& table) {
+  std::map<std::string, std::shared_ptr<SharedCluster>> next;
+  for (const auto& [name, cluster] : table.clusters) {
+    const auto known = shared_clusters_.find(name);
+    auto shared =
+        known == shared_clusters_.end() ? std::make_shared<SharedCluster>() : known->second;
+    shared->SetOptions(*cluster);
+    next.emplace(name, std::move(shared));
+  }
+  return shared_clusters_ = std::move(next);
 }
 
 TlsContexts DataPlane::Workers::ContextsOf(const std::map<ListenAddress, TlsSettings>& listeners) {

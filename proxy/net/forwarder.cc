@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "proxy/core/h1_writer.h"
+#include "proxy/core/request_key.h"
 #include "proxy/net/h1_session.h"
 #include "proxy/net/worker.h"
 
@@ -74,6 +75,7 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   }
   cluster_name_ = route->cluster;
   limits_ = route->limits;
+  TakeKey(route->hash, head);
   const uint64_t body = std::max(head.content_length, request_body_.payload_bytes());
   if (limits_.max_body_bytes > 0 && body > limits_.max_body_bytes) {
     FailTooLarge();
@@ -83,6 +85,14 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   return used;
 }
 
+void Exchange::TakeKey(const HashSource& source, const RequestHead& head) {
+  hash_.reset();
+  sticky_.kind = HashSource::Kind::kNone;
+  if (source.kind == HashSource::Kind::kNone) return;
+  hash_ = RequestKey(source, source.set_cookie, head, session_->client_address());
+  if (source.set_cookie) sticky_ = source;
+}
+
 Exchange::Outcome Exchange::Run() {
   if (silent_) OnSilenceTooLong();
   while (state_ != State::kFinished) {
@@ -90,6 +100,9 @@ Exchange::Outcome Exchange::Run() {
     switch (state_) {
       case State::kPicking:
         StartAttempt();
+        break;
+      case State::kQueued:
+        if (!WaitForCall()) return Outcome::kWaiting;
         break;
       case State::kConnecting:
         if (!FinishConnect()) return Outcome::kWaiting;
@@ -110,8 +123,13 @@ Exchange::Outcome Exchange::Run() {
 }
 
 void Exchange::End() {
+  if (ticket_ != 0) {
+    counters_->queue.abandoned.Add();
+    LeaveQueue();
+  }
   ReleaseUpstream(false);
   LeaveEndpoint();
+  LeaveSlot();
   if (holds_budget_) worker_.retry_budget().GiveBack();
   holds_budget_ = false;
   if (counters_ != nullptr) {
@@ -140,6 +158,7 @@ void Exchange::OnUpstreamReady() { session_->Pump(); }
 
 Instant Exchange::silence_deadline() const {
   const Instant silence = last_progress_ + session_->limits().stream_idle_timeout;
+  if (state_ == State::kQueued) return std::min(queue_deadline_, total_deadline_);
   return state_ == State::kTunnel ? silence : std::min(silence, total_deadline_);
 }
 
@@ -325,6 +344,7 @@ void Exchange::NoteAnswer() {
 
 void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
   NoteAnswer();
+  NoteStatus(head.status);
   served_by_ = host_->stats.get();
   response_body_.Start(head.body, head.content_length);
   upstream_keep_alive_ = head.keep_alive;
@@ -339,6 +359,7 @@ void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
   std::string& scratch = worker_.scratch();
   scratch.clear();
   AppendResponseHead(head, {client_minor_version_, close_client_, dechunk_}, scratch);
+  if (sticky_.kind != HashSource::Kind::kNone) AddStickyCookie(scratch);
   SendBody(body, scratch);
   partial_.Clear();
 }
@@ -400,6 +421,11 @@ void Exchange::FinishResponse(bool leftover) {
 
 void Exchange::StartTunnel(const ResponseHead& head, std::string_view rest) {
   NoteAnswer();
+  NoteStatus(101);
+  // A tunnel is open for as long as it likes: it would hold others up, and says nothing of how long
+  // the app takes.
+  answered_ = false;
+  LeaveSlot();
   tunnelled_ = true;
   host_->counters->tunnels.fetch_add(1, std::memory_order_relaxed);
   served_by_ = host_->stats.get();
@@ -490,6 +516,12 @@ void Exchange::CutShort() {
 
 void Exchange::OnSilenceTooLong() {
   silent_ = false;
+  if (state_ == State::kQueued) {
+    counters_->queue.timeouts.Add();
+    LeaveQueue();
+    Fail(503, absl::StrCat("no instance of ", cluster_name_, " had room in time"));
+    return;
+  }
   if (head_sent_) {
     // What a client has not taken in all that time it will not take now.
     if (session_->stream().backed_up()) {
@@ -556,6 +588,7 @@ void Exchange::Redirect(const HttpsRedirect& redirect, const RequestHead& head) 
 void Exchange::Finish(Outcome outcome) {
   ReleaseUpstream(false);
   LeaveEndpoint();
+  LeaveSlot();
   outcome_ = outcome;
   state_ = State::kFinished;
 }

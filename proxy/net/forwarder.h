@@ -16,6 +16,7 @@
 #include "proxy/core/byte_queue.h"
 #include "proxy/core/h1_body.h"
 #include "proxy/core/h1_parser.h"
+#include "proxy/core/picker.h"
 #include "proxy/core/retry.h"
 #include "proxy/net/upstream_pool.h"
 
@@ -49,14 +50,30 @@ class Exchange {
 
   bool tunnels() const { return state_ == State::kTunnel; }
 
+  // A request that waits may go to the endpoint, of which a slot was taken for it.
+  void OnCalled(std::shared_ptr<EndpointCounters> endpoint);
+
   // The response said, or has to mean, that the connection ends with it.
   bool closes_client() const { return close_client_ || !request_body_.done(); }
 
  private:
-  enum class State { kPicking, kConnecting, kStreaming, kTunnel, kFinished };
+  enum class State {
+    kPicking,
+    kQueued,  // until an instance has room
+    kConnecting,
+    kStreaming,
+    kTunnel,
+    kFinished,
+  };
 
+  void TakeKey(const HashSource& source, const RequestHead& head);
   void StartAttempt();
-  std::optional<uint32_t> PickEndpoint();
+  bool FindCluster();
+  ClusterPicker::Picked PickEndpoint();
+  void StartOn(uint32_t index);
+  void JoinQueue();
+  bool LeaveQueue();
+  bool WaitForCall();
   void SendFromStart();
   bool FinishConnect();
   void PumpBoth();
@@ -83,7 +100,11 @@ class Exchange {
   void Finish(Outcome outcome);
   void ReleaseUpstream(bool reusable);
   void LeaveEndpoint();
+  void LeaveSlot();
   void Blame();
+  void NoteFailedAttempt();
+  void NoteStatus(int status);
+  void AddStickyCookie(std::string& head);
 
   Worker& worker_;
   H1Session* session_ = nullptr;
@@ -111,12 +132,23 @@ class Exchange {
   ClusterCounters* counters_ = nullptr;
   InstanceCounters* served_by_ = nullptr;  // whose response the client is given
   RouteLimits limits_;
+  std::optional<uint64_t> hash_;
+  HashSource sticky_;  // the cookie to set, if any
   UpstreamHost* host_ = nullptr;
   UpstreamConnection* upstream_ = nullptr;
   std::vector<const EndpointCounters*> tried_;
   int attempts_ = 0;
   Instant attempt_started_{};    // connecting, then sending
   std::string failed_instance_;  // the last one, for the access log
+  // A slot of an endpoint's concurrency limit, from before the request is sent to its end.
+  std::shared_ptr<EndpointCounters> slot_;
+  Instant slot_taken_{};
+  bool answered_ = false;  // by the attempt that holds the slot
+  // In the queue.
+  uint64_t ticket_ = 0;  // 0: not in it
+  Instant queued_at_{};
+  Instant queue_deadline_ = Instant::max();
+  std::shared_ptr<EndpointCounters> called_;
   std::optional<std::chrono::nanoseconds> connect_time_;
   std::optional<std::chrono::nanoseconds> first_byte_time_;
   uint64_t request_body_bytes_ = 0;

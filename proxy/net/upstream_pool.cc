@@ -21,6 +21,10 @@ void UpstreamConnection::OnReady(uint32_t epoll_events) {
              ((epoll_events & EPOLLIN) != 0 && stream.HasUnexpectedInput())) {
     // Closed, or speaking without being asked: either way of no further use. (An event for bytes
     // that were read with the last response may come late, hence the second look.)
+    if (stream.peer_closed()) {
+      host_.idle_limit.OnClosedByApp(
+          std::chrono::duration_cast<Millis>(pool_.poller().now() - idle_since_));
+    }
     pool_.Close(*this);
   }
 }
@@ -134,9 +138,9 @@ absl::StatusOr<UpstreamConnection*> UpstreamPool::Connect(UpstreamHost& host, Ex
 void UpstreamPool::Release(UpstreamConnection& connection, std::optional<Millis> app_limit) {
   UpstreamHost& host = connection.host_;
   Millis keep = idle_timeout_;
-  // The app closes at its limit; to be surely earlier leave it a second, or half of a short limit.
-  if (app_limit.has_value()) {
-    keep = std::min(keep, std::max(*app_limit - Millis{1'000}, *app_limit / 2));
+  // What the app announces, and what it has been seen to do.
+  for (const std::optional<Millis>& limit : {app_limit, host.idle_limit.limit()}) {
+    if (limit.has_value()) keep = std::min(keep, IdleLimit::KeepFor(*limit));
   }
   if (!host.pickable || host.idle.size() >= max_idle_per_host_ || keep <= Millis{0} ||
       connection.stream.peer_closed()) {
@@ -145,6 +149,7 @@ void UpstreamPool::Release(UpstreamConnection& connection, std::optional<Millis>
   }
   connection.exchange = nullptr;
   connection.timed_out_ = false;
+  connection.idle_since_ = poller_.now();
   poller_.timers().Arm(connection, poller_.now() + keep);
   host.idle.push_back(&connection);
 }

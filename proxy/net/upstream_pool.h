@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "proxy/core/idle_limit.h"
 #include "proxy/core/suspicion.h"
 #include "proxy/core/upstream_table.h"
 #include "proxy/net/counters.h"
@@ -31,6 +32,9 @@ struct UpstreamHost {
   bool pickable = false;  // by the worker's current table
   size_t users = 0;       // connections and requests that refer to this
   Suspicion suspicion;
+  Instant last_answer_seen{};  // see Worker::AvoidStalled
+  Instant silent_since{};
+  IdleLimit idle_limit;
   std::string instance;                     // what `stats` is named
   std::shared_ptr<InstanceCounters> stats;  // set with the first table it is in
   std::vector<UpstreamConnection*> idle;    // the last is the most recently used
@@ -64,6 +68,7 @@ class UpstreamConnection final : public EventSource, public Timer {
   bool connect_answered_ = false;
   bool reused_ = false;
   bool timed_out_ = false;
+  Instant idle_since_{};
   uint64_t sent_counted_ = 0;
   uint64_t received_counted_ = 0;
 };

@@ -4,11 +4,19 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "proxy/core/outlier.h"
 
 namespace pando::proxy {
 namespace {
 
 constexpr size_t kMaxFreeExchanges = 1'024;
+// Without an answer for so long, with requests in hand and others answering: stalled.
+constexpr Millis kStall{2'000};
+constexpr Millis kStallCheck{200};
+
+Instant AnsweredAt(const EndpointCounters& counters) {
+  return Instant(Instant::duration(counters.answered_at.load(std::memory_order_relaxed)));
+}
 
 }  // namespace
 
@@ -55,7 +63,8 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
   absl::flat_hash_map<std::string, std::shared_ptr<WorkerCluster>> clusters;
   pool_.BeginTable();
   for (const auto& [name, cluster] : table->table->clusters) {
-    auto next = std::make_shared<WorkerCluster>(cluster, random_.Next(), stats_.ForCluster(name));
+    auto next = std::make_shared<WorkerCluster>(cluster, random_.Next(), stats_.ForCluster(name),
+                                                table->shared.at(name), ReadySince(*cluster));
     for (const Endpoint& endpoint : cluster->endpoints) {
       const bool drains = endpoint.health == EndpointHealth::kDraining;
       UpstreamHost* host = drains ? nullptr : pool_.HostOf(endpoint);
@@ -71,6 +80,10 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
   stats_.ForgetInstances();
   clusters_ = std::move(clusters);
   table_ = std::move(table);
+  // The new table may have room that the old one had not.
+  for (const auto& [name, cluster] : clusters_) {
+    if (cluster->shared->room.waiting() > 0) ServeQueue(*cluster);
+  }
 
   std::map<ListenAddress, const Listener*> listeners;
   for (const Listener& listener : table_->table->listeners) {
@@ -98,6 +111,24 @@ void Worker::ApplyTable(std::shared_ptr<const CompiledTable> table) {
     StopAccepting(std::move(it->second), true);
     it = accepting_.erase(it);
   }
+}
+
+std::vector<Instant> Worker::ReadySince(const Cluster& cluster) {
+  std::vector<Instant> since;
+  if (cluster.slow_start == Millis{0}) return since;
+  const auto before = clusters_.find(cluster.name);
+  for (const Endpoint& endpoint : cluster.endpoints) {
+    // All of a cluster that is new here are as good as each other.
+    Instant ready = before == clusters_.end() ? Instant{} : poller_.now();
+    if (endpoint.health != EndpointHealth::kDraining) {
+      const auto [known, is_new] = ready_since_.try_emplace(endpoint.counters, ready);
+      ready = known->second;
+    }
+    since.push_back(ready);
+  }
+  // Whom nobody else keeps is gone.
+  absl::erase_if(ready_since_, [](const auto& entry) { return entry.first.use_count() == 1; });
+  return since;
 }
 
 void Worker::SetCertificates(const TlsContexts& contexts) {
@@ -154,6 +185,123 @@ void Worker::CutRequests() {
 void Worker::RunAfter(Millis delay, std::function<void()> task) {
   task_timers_.push_back(std::make_unique<TaskTimer>(std::move(task)));
   poller_.timers().Arm(*task_timers_.back(), poller_.now() + delay);
+}
+
+// ---- balancing
+
+std::optional<uint32_t> WorkerCluster::IndexOf(const EndpointCounters& endpoint) const {
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    if (hosts[i] != nullptr && hosts[i]->counters.get() == &endpoint) {
+      return static_cast<uint32_t>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+ClusterPicker::Context Worker::PickContext(const WorkerCluster& cluster) {
+  ClusterPicker::Context context;
+  const Instant now = poller_.now();
+  context.now = now;
+  const bool any_ejected = now < cluster.shared->ejected_until();
+  if (now >= cluster.suspicion_until && !any_ejected) return context;
+  const bool heed_ejections = any_ejected && !InPanic(*cluster.cluster, now);
+  avoid_scratch_.clear();
+  for (const UpstreamHost* host : cluster.hosts) {
+    const bool avoid = host != nullptr && (host->suspicion.Holds(now) ||
+                                           (heed_ejections && IsEjected(*host->counters, now)));
+    avoid_scratch_.push_back(avoid ? 1 : 0);
+  }
+  context.avoid = avoid_scratch_;
+  return context;
+}
+
+uint64_t Worker::NewTicket(Exchange& exchange) {
+  const uint64_t ticket = (++last_ticket_ << 16) | index_;
+  tickets_.emplace(ticket, &exchange);
+  return ticket;
+}
+
+void Worker::ServeQueue(WorkerCluster& cluster) {
+  SharedCluster& shared = *cluster.shared;
+  while (shared.room.waiting() > 0) {
+    ClusterPicker::Context context = PickContext(cluster);
+    context.slots = shared.slots();
+    const ClusterPicker::Picked picked = cluster.picker.Pick(context);
+    if (!picked.index.has_value()) return;
+    const std::shared_ptr<EndpointCounters>& counters =
+        cluster.cluster->endpoints[*picked.index].counters;
+    if (!TryTakeSlot(*counters, context.slots)) continue;  // another worker was faster
+    const std::optional<WaitingRoom::Ticket> first = shared.room.Call();
+    if (!first.has_value()) {
+      GiveSlotBack(*counters);
+      return;
+    }
+    if (first->worker == index_) {
+      Call(first->id, counters, cluster.shared, cluster.cluster->name);
+      continue;
+    }
+    Worker* const other = (*peers_)[first->worker].get();
+    other->Post([other, id = first->id, counters, shared = cluster.shared,
+                 name = cluster.cluster->name] { other->Call(id, counters, shared, name); });
+  }
+}
+
+void Worker::Call(uint64_t ticket, std::shared_ptr<EndpointCounters> endpoint,
+                  const std::shared_ptr<SharedCluster>& shared, const std::string& cluster) {
+  const auto found = tickets_.find(ticket);
+  if (found != tickets_.end()) {
+    found->second->OnCalled(std::move(endpoint));
+    return;
+  }
+  GiveSlotBack(*endpoint);  // the client has left
+  const std::shared_ptr<WorkerCluster> mine = FindCluster(cluster);
+  if (mine != nullptr && shared->room.waiting() > 0) ServeQueue(*mine);
+}
+
+void Worker::StartChecks() {
+  if (checking_) return;
+  checking_ = true;
+  if (check_timer_ == nullptr) check_timer_ = std::make_unique<TaskTimer>([this] { Check(); });
+  poller_.timers().Arm(*check_timer_, poller_.now() + SharedCluster::kCheckInterval);
+}
+
+void Worker::Check() {
+  const Instant now = poller_.now();
+  for (const auto& [name, cluster] : clusters_) {
+    bool raised = false;
+    cluster->shared->Check(*cluster->cluster, now, raised);
+    AvoidStalled(*cluster, now);
+    // Also for those whom nobody could call: an ejection may have ended.
+    if (cluster->shared->room.waiting() > 0) ServeQueue(*cluster);
+  }
+  checking_ = false;
+  if (active_exchanges_ > 0) StartChecks();
+}
+
+// An instance that takes requests and answers none - stopped, or caught in a loop - while others do
+// answer is passed over until it says something.
+void Worker::AvoidStalled(WorkerCluster& cluster, Instant now) {
+  if (cluster.hosts.size() < 2 || now < cluster.next_stall_check) return;
+  cluster.next_stall_check = now + kStallCheck;
+  Instant last_answer{};
+  for (const UpstreamHost* host : cluster.hosts) {
+    if (host != nullptr) last_answer = std::max(last_answer, AnsweredAt(*host->counters));
+  }
+  if (now - last_answer > kStall) return;  // the others are no better
+  for (UpstreamHost* host : cluster.hosts) {
+    if (host == nullptr) continue;
+    const uint32_t in_flight = host->counters->in_flight.load(std::memory_order_relaxed);
+    const uint32_t tunnels = host->counters->tunnels.load(std::memory_order_relaxed);
+    const bool busy = in_flight > tunnels;
+    if (!busy || AnsweredAt(*host->counters) != host->last_answer_seen) {
+      host->last_answer_seen = AnsweredAt(*host->counters);
+      host->silent_since = now;
+      continue;
+    }
+    if (now - host->silent_since < kStall) continue;
+    host->suspicion.Hold(now + 2 * kStallCheck);
+    cluster.suspicion_until = std::max(cluster.suspicion_until, host->suspicion.until());
+  }
 }
 
 std::shared_ptr<WorkerCluster> Worker::FindCluster(const std::string& name) const {

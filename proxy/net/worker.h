@@ -23,6 +23,7 @@
 #include "proxy/net/h1_session.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/poller.h"
+#include "proxy/net/shared_cluster.h"
 #include "proxy/net/stats.h"
 #include "proxy/net/tls_channel.h"
 #include "proxy/net/upstream_pool.h"
@@ -37,18 +38,29 @@ struct CompiledTable {
   std::shared_ptr<const ProxyTable> table;
   std::map<std::string, RouteIndex> routes;
   TlsContexts tls;
+  std::map<std::string, std::shared_ptr<SharedCluster>> shared;  // of each cluster
 };
 
 // A cluster as one worker balances over it.
 struct WorkerCluster {
-  WorkerCluster(std::shared_ptr<const Cluster> from, uint64_t seed, ClusterCounters& stats)
-      : cluster(std::move(from)), picker(cluster, seed), counters(stats) {}
+  WorkerCluster(std::shared_ptr<const Cluster> from, uint64_t seed, ClusterCounters& stats,
+                std::shared_ptr<SharedCluster> of_all, std::vector<Instant> ready_since)
+      : cluster(std::move(from)),
+        picker(cluster, seed, std::move(ready_since)),
+        counters(stats),
+        shared(std::move(of_all)) {}
+
+  bool limits_slots() const { return cluster->concurrency.kind != Concurrency::Kind::kUnlimited; }
+  // Of the endpoint with these counters; nullopt when it is not there or drains.
+  std::optional<uint32_t> IndexOf(const EndpointCounters& endpoint) const;
 
   std::shared_ptr<const Cluster> cluster;
   ClusterPicker picker;
   ClusterCounters& counters;
+  std::shared_ptr<SharedCluster> shared;
   std::vector<UpstreamHost*> hosts;  // per endpoint; null for those that drain
   Instant suspicion_until{};         // some host may be under suspicion until then
+  Instant next_stall_check{};
 };
 
 class Worker {
@@ -59,6 +71,9 @@ class Worker {
   ~Worker();
 
   void SetAccessLog(AccessLog* log) { access_log_ = log; }  // before Start; outlives it
+  // All workers of the data plane, this one included; before Start.
+  using Peers = std::vector<std::unique_ptr<Worker>>;
+  void SetPeers(const Peers& peers) { peers_ = &peers; }
   absl::Status Start();
   void Stop();  // joins the thread
 
@@ -105,9 +120,25 @@ class Worker {
   // Nothing is in flight any more, by any worker, to a host this worker will not pick.
   void NoteDrained() { drained_noted_ = true; }
 
+  // -- balancing, for exchanges --
+  // What is to be avoided, by this worker's own evidence and by what all have seen.
+  ClusterPicker::Context PickContext(const WorkerCluster& cluster);
+  uint64_t NewTicket(Exchange& exchange);
+  void ForgetTicket(uint64_t ticket) { tickets_.erase(ticket); }
+  // Calls those who wait as long as there is room.
+  void ServeQueue(WorkerCluster& cluster);
+  // While there are requests, limits and instances are looked after.
+  void StartChecks();
+
  private:
   class TaskTimer;
 
+  // A request with one of this worker's tickets is called, by any worker.
+  void Call(uint64_t ticket, std::shared_ptr<EndpointCounters> endpoint,
+            const std::shared_ptr<SharedCluster>& shared, const std::string& cluster);
+  void Check();
+  void AvoidStalled(WorkerCluster& cluster, Instant now);
+  std::vector<Instant> ReadySince(const Cluster& cluster);
   void OnBatchEnd();
   void NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint);
   void StopAccepting(std::vector<std::unique_ptr<AcceptSource>> sources, bool take_waiting);
@@ -138,6 +169,12 @@ class Worker {
   std::string scratch_;
   std::string body_scratch_;
   std::vector<uint8_t> avoid_scratch_;
+  const Peers* peers_ = nullptr;
+  absl::flat_hash_map<uint64_t, Exchange*> tickets_;  // of requests that wait
+  uint64_t last_ticket_ = 0;
+  absl::flat_hash_map<std::shared_ptr<EndpointCounters>, Instant> ready_since_;  // for slow start
+  std::unique_ptr<TaskTimer> check_timer_;
+  bool checking_ = false;
   std::thread thread_;
 };
 

@@ -1,0 +1,120 @@
+#include "proxy/net/shared_cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pando::proxy {
+
+bool WaitingRoom::Join(Ticket ticket, uint32_t max) {
+  const std::lock_guard lock(mutex_);
+  if (queue_.size() >= max) return false;
+  places_.emplace(ticket.id, queue_.insert(queue_.end(), ticket));
+  waiting_.fetch_add(1, std::memory_order_seq_cst);
+  return true;
+}
+
+void WaitingRoom::JoinAgain(Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  places_.emplace(ticket.id, queue_.insert(queue_.begin(), ticket));
+  waiting_.fetch_add(1, std::memory_order_seq_cst);
+}
+
+std::optional<WaitingRoom::Ticket> WaitingRoom::Call() {
+  const std::lock_guard lock(mutex_);
+  if (queue_.empty()) return std::nullopt;
+  const Ticket first = queue_.front();
+  queue_.pop_front();
+  places_.erase(first.id);
+  waiting_.fetch_sub(1, std::memory_order_seq_cst);
+  return first;
+}
+
+bool WaitingRoom::Leave(uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  const auto place = places_.find(id);
+  if (place == places_.end()) return false;
+  queue_.erase(place->second);
+  places_.erase(place);
+  waiting_.fetch_sub(1, std::memory_order_seq_cst);
+  return true;
+}
+
+void SharedCluster::SetOptions(const Cluster& cluster) {
+  const std::lock_guard lock(check_mutex_);
+  const bool adapts = cluster.concurrency.kind == Concurrency::Kind::kAuto;
+  if (adapts && !std::exchange(adapts_, true)) limit_ = ConcurrencyLimit();
+  if (!adapts) {
+    adapts_ = false;
+    slots_.store(cluster.concurrency.kind == Concurrency::Kind::kFixed ? cluster.concurrency.limit
+                                                                       : 0);
+  } else {
+    slots_.store(limit_.limit() >= ConcurrencyLimit::kHighest ? 0 : limit_.limit());
+  }
+}
+
+ConcurrencyLimit::Sample SharedCluster::Sample(const Cluster& cluster, Instant now) {
+  ConcurrencyLimit::Sample sample;
+  absl::flat_hash_map<const EndpointCounters*, Counted> counted;
+  for (const Endpoint& endpoint : cluster.endpoints) {
+    const EndpointCounters& counters = *endpoint.counters;
+    const Counted seen{counters.answered.load(std::memory_order_relaxed),
+                       counters.service_micros.load(std::memory_order_relaxed)};
+    const auto before = counted_.find(&counters);
+    if (before != counted_.end()) {
+      // An address that came back has new counters, possibly where the old ones were.
+      total_.answered += seen.answered - std::min(seen.answered, before->second.answered);
+      total_.service_micros +=
+          seen.service_micros - std::min(seen.service_micros, before->second.service_micros);
+    }
+    counted.emplace(&counters, seen);
+    if (endpoint.health == EndpointHealth::kDraining) continue;
+    ++sample.instances;
+    sample.in_service += counters.slots_taken.load(std::memory_order_relaxed);
+  }
+  counted_ = std::move(counted);
+  sample.now = now;
+  sample.answered = total_.answered;
+  sample.service_micros = total_.service_micros;
+  sample.waiting = room.waiting();
+  return sample;
+}
+
+uint32_t SharedCluster::Check(const Cluster& cluster, Instant now, bool& raised) {
+  const std::unique_lock lock(check_mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || now < next_check_) return 0;
+  next_check_ = now + kCheckInterval;
+  if (adapts_) {
+    const uint32_t limit = limit_.Update(Sample(cluster, now));
+    const uint32_t slots = limit >= ConcurrencyLimit::kHighest ? 0 : limit;
+    const uint32_t before = slots_.exchange(slots);
+    raised = before != 0 && (slots == 0 || slots > before);
+  }
+  uint32_t ejected = 0;
+  for (EndpointCounters* counters : success_rates_.Sweep(cluster, now)) {
+    if (!Eject(cluster, *counters, now)) continue;
+    NoteEjection(*counters);
+    ++ejected;
+  }
+  return ejected;
+}
+
+void SharedCluster::NoteEjection(const EndpointCounters& counters) {
+  const int64_t until = counters.ejected_until.load(std::memory_order_relaxed);
+  Instant::rep known = ejected_until_.load(std::memory_order_relaxed);
+  while (known < until && !ejected_until_.compare_exchange_weak(known, until)) {
+  }
+}
+
+bool TryTakeSlot(EndpointCounters& counters, uint32_t slots) {
+  if (slots == 0) {
+    counters.slots_taken.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  uint32_t taken = counters.slots_taken.load(std::memory_order_seq_cst);
+  while (taken < slots) {
+    if (counters.slots_taken.compare_exchange_weak(taken, taken + 1)) return true;
+  }
+  return false;
+}
+
+}  // namespace pando::proxy
