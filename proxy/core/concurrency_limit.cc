@@ -8,8 +8,8 @@ namespace {
 
 constexpr Millis kShortestWindow{100};
 constexpr Millis kLongestWindow{5'000};
-constexpr uint64_t kEnough = 60;   // answers to judge by
-constexpr uint64_t kFew = 8;       // that have to do after kLongestWindow
+constexpr uint64_t kEnough = 60;  // answers to judge by
+constexpr uint64_t kFew = 8;      // that have to do after kLongestWindow
 constexpr Millis kShortestPause{1'000};
 constexpr Millis kLongestPause{60'000};
 // A trial may cost a quarter of the capacity for its time: pauses make that 1 % at most, and with
@@ -42,8 +42,8 @@ ConcurrencyLimit::Rates ConcurrencyLimit::Measure(const Sample& sample) const {
       std::max(1.0, static_cast<double>(sample.service_micros - window_.service_micros) /
                         static_cast<double>(rates.answered));
   const double samples = std::max(window_.samples, 1u);
-  rates.in_service = static_cast<double>(window_.in_service_sum) / samples /
-                     std::max(sample.instances, 1u);
+  rates.in_service =
+      static_cast<double>(window_.in_service_sum) / samples / std::max(sample.instances, 1u);
   rates.waiting = window_.samples_waiting / samples;
   return rates;
 }
@@ -71,9 +71,9 @@ void ConcurrencyLimit::TryLimit(uint32_t limit, const Sample& sample) {
   trial_start_ = sample.now;
   phase_ = Phase::kSettle;
   // Answers of the first moments are still of requests from before.
-  settled_at_ = sample.now + std::max<std::chrono::nanoseconds>(
-                                 Millis{40}, Micros{static_cast<int64_t>(
-                                                 1.5 * base_.service_micros)});
+  settled_at_ =
+      sample.now + std::max<std::chrono::nanoseconds>(
+                       Millis{40}, Micros{static_cast<int64_t>(1.5 * base_.service_micros)});
   StartWindow(sample);
 }
 
@@ -132,7 +132,8 @@ void ConcurrencyLimit::Judge(const Sample& sample) {
     accepted = now.Capacity(slots) > before * (1 + std::max(kMinGain, kWorthwhile * step));
   } else {
     const double step = 1 - limit_ / base_slots_;
-    accepted = now.Capacity(limit_) >= before * (1 - std::max(kMinGain / 2, kWorthwhile / 2 * step));
+    accepted =
+        now.Capacity(limit_) >= before * (1 - std::max(kMinGain / 2, kWorthwhile / 2 * step));
   }
   if (accepted) {
     usual_service_ = Micros{static_cast<int64_t>(now.service_micros)};

@@ -70,9 +70,9 @@ class ConcurrencyLimit {
   uint32_t limit_ = kHighest;
   uint32_t instances_ = 0;
   Window window_;
-  Instant last_progress_{};     // when something was answered
+  Instant last_progress_{};  // when something was answered
   uint64_t last_answered_ = 0;
-  Micros usual_service_{0};     // when the limit was last judged
+  Micros usual_service_{0};  // when the limit was last judged
   double usual_capacity_ = 0;
 
   // A trial.

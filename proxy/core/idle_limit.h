@@ -1,7 +1,8 @@
 // After how long an app closes a connection that is idle, learned from its closes.
 //
-// A request sent while such a close is on its way is lost, so kept connections are given up earlier.
-// A single close says little: the app may be going down. Two in a row after about the same time do.
+// A request sent while such a close is on its way is lost, so kept connections are given up
+// earlier. A single close says little: the app may be going down. Two in a row after about the same
+// time do.
 #pragma once
 
 #include <algorithm>

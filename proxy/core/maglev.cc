@@ -27,6 +27,8 @@ Maglev::Maglev(const PolicyView& view, FastRandom random) : candidates_(view, ra
   const uint64_t size = TableSize(endpoints.size());
   table_.assign(size, kFree);
   struct Row {
+    uint64_t id;
+    uint32_t endpoint;
     uint64_t next;  // place it would like
     uint64_t skip;
     double turns;   // it has had, by its weight
@@ -35,21 +37,23 @@ Maglev::Maglev(const PolicyView& view, FastRandom random) : candidates_(view, ra
   std::vector<Row> rows;
   double largest = 1;
   for (const Endpoint& endpoint : endpoints) largest = std::max<double>(largest, endpoint.weight);
-  for (const Endpoint& endpoint : endpoints) {
-    const uint64_t id = EndpointHash(endpoint);
-    rows.push_back({MixHash(id ^ 1) % size, MixHash(id ^ 2) % (size - 1) + 1, 0,
-                    std::max(endpoint.weight, 1u) / largest});
+  for (uint32_t i = 0; i < endpoints.size(); ++i) {
+    const uint64_t id = EndpointHash(endpoints[i]);
+    rows.push_back({id, i, MixHash(id ^ 1) % size, MixHash(id ^ 2) % (size - 1) + 1, 0,
+                    std::max(endpoints[i].weight, 1u) / largest});
   }
+  // Who comes first matters, so it must not depend on the order of the table.
+  std::ranges::sort(rows, {}, &Row::id);
   // In rounds everybody takes the first free place of its own permutation; light ones sit some
   // rounds out.
   uint64_t filled = 0;
   for (double round = 1; filled < size; ++round) {
-    for (uint32_t i = 0; i < rows.size() && filled < size; ++i) {
-      Row& row = rows[i];
+    for (Row& row : rows) {
+      if (filled == size) break;
       if (row.turns + 1 > round * row.weight + 1e-9) continue;
       row.turns += 1;
       while (table_[row.next] != kFree) row.next = (row.next + row.skip) % size;
-      table_[row.next] = i;
+      table_[row.next] = row.endpoint;
       ++filled;
     }
   }

@@ -1,5 +1,5 @@
-// Consistent hashing by a lookup table (Maglev, NSDI '16): one load to find an endpoint, shares that
-// are even within a percent, and few keys that move when an endpoint comes or goes.
+// Consistent hashing by a lookup table (Maglev, NSDI '16): one load to find an endpoint, shares
+// that are even within a percent, and few keys that move when an endpoint comes or goes.
 #pragma once
 
 #include <vector>

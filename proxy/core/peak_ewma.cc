@@ -16,8 +16,7 @@ float LatencyNow(const EndpointCounters& counters, Instant now) {
 
 }  // namespace
 
-void PeakEwma::Observe(EndpointCounters& counters, std::chrono::nanoseconds latency,
-                       Instant now) {
+void PeakEwma::Observe(EndpointCounters& counters, std::chrono::nanoseconds latency, Instant now) {
   const float sample = std::max(static_cast<float>(latency.count()) / 1'000, 1.0f);
   const float known = counters.latency_micros.load(std::memory_order_relaxed);
   const int64_t at = counters.latency_at.load(std::memory_order_relaxed);

@@ -30,17 +30,17 @@ void SetInFlight(Cluster& cluster, const std::vector<uint32_t>& in_flight) {
 
 Counts PickMany(ClusterPicker& picker, int times, ClusterPicker::Context context = {}) {
   Counts counts;
-  for (int i = 0; i < times; ++i) ++counts[picker.Pick(context).value()];
+  for (int i = 0; i < times; ++i) ++counts[picker.Pick(context).index.value()];
   return counts;
 }
 
 TEST(PickerTest, NobodyToPick) {
   for (LbPolicy policy : {LbPolicy::kLeastRequest, LbPolicy::kRoundRobin, LbPolicy::kRandom}) {
     auto cluster = MakeCluster(policy, 0);
-    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}), std::nullopt);
+    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}).index, std::nullopt);
     cluster = MakeCluster(policy, 1);
     cluster->endpoints[0].health = EndpointHealth::kDraining;
-    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}), std::nullopt);
+    EXPECT_EQ(ClusterPicker(cluster, 1).Pick({}).index, std::nullopt);
   }
 }
 
@@ -53,14 +53,16 @@ TEST(PickerTest, PrefersHealthyThenSuspectThenAvoided) {
     EXPECT_THAT(PickMany(picker, 20),
                 testing::UnorderedElementsAre(testing::Key(2u), testing::Key(3u)));
     const std::vector<uint8_t> avoid = {0, 0, 1, 0};
-    EXPECT_EQ(PickMany(picker, 20, {.exclude = {}, .avoid = avoid}), (Counts{{3, 20}}));
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = {}, .avoid = avoid, .hash = {}}), (Counts{{3, 20}}));
     std::vector<const EndpointCounters*> tried = {cluster->endpoints[3].counters.get()};
-    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = {}}), (Counts{{2, 20}}));
-    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid}), (Counts{{1, 20}}));
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = {}, .hash = {}}), (Counts{{2, 20}}));
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid, .hash = {}}),
+              (Counts{{1, 20}}));
     tried.push_back(cluster->endpoints[1].counters.get());
-    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid}), (Counts{{2, 20}}));
+    EXPECT_EQ(PickMany(picker, 20, {.exclude = tried, .avoid = avoid, .hash = {}}),
+              (Counts{{2, 20}}));
     tried.push_back(cluster->endpoints[2].counters.get());
-    EXPECT_EQ(picker.Pick({.exclude = tried, .avoid = avoid}), std::nullopt);
+    EXPECT_EQ(picker.Pick({.exclude = tried, .avoid = avoid, .hash = {}}).index, std::nullopt);
   }
 }
 
@@ -127,7 +129,7 @@ TEST(PickerTest, SpreadsWithoutABestStart) {
   auto cluster = MakeCluster(LbPolicy::kLeastRequest, 4);
   Counts first;
   for (uint64_t seed = 0; seed < 400; ++seed)
-    ++first[ClusterPicker(cluster, seed).Pick({}).value()];
+    ++first[ClusterPicker(cluster, seed).Pick({}).index.value()];
   for (const auto& [index, count] : first) EXPECT_NEAR(count, 100, 40);
   EXPECT_EQ(first.size(), 4u);
 }

@@ -1,5 +1,5 @@
-// The endpoint whose id the client's cookie carries; a client without one, or whose endpoint may not
-// be used, gets the least loaded and is told its id.
+// The endpoint whose id the client's cookie carries; a client without one, or whose endpoint may
+// not be used, gets the least loaded and is told its id.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"

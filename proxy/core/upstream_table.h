@@ -92,9 +92,9 @@ struct OutlierPolicy {
   Millis base_ejection{5'000};
   Millis max_ejection{60'000};
   uint32_t max_ejected_percent = 50;
-  Millis interval{5'000};            // of looking at success rates
-  double success_rate_stdev = 1.9;   // below the mean by so many deviations; 0: never for that
-  uint32_t success_rate_hosts = 3;   // that had at least
+  Millis interval{5'000};             // of looking at success rates
+  double success_rate_stdev = 1.9;    // below the mean by so many deviations; 0: never for that
+  uint32_t success_rate_hosts = 3;    // that had at least
   uint32_t success_rate_volume = 50;  // requests in the interval
   bool operator==(const OutlierPolicy&) const = default;
 };

@@ -1,11 +1,12 @@
-// One attempt of a request: pick an instance or wait for one, get a connection to it, send; and what
-// comes of an attempt that failed.
+// One attempt of a request: pick an instance or wait for one, get a connection to it, send; and
+// what comes of an attempt that failed.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "proxy/core/outlier.h"
 #include "proxy/core/peak_ewma.h"
 #include "proxy/core/request_key.h"
+#include "proxy/core/stable_hash.h"
 #include "proxy/net/forwarder.h"
 #include "proxy/net/h1_session.h"
 #include "proxy/net/worker.h"
@@ -48,8 +49,7 @@ void Exchange::StartAttempt() {
   while (true) {
     const ClusterPicker::Picked picked = PickEndpoint();
     if (picked.index.has_value()) {
-      const std::shared_ptr<EndpointCounters>& counters =
-          cluster_->hosts[*picked.index]->counters;
+      const std::shared_ptr<EndpointCounters>& counters = cluster_->hosts[*picked.index]->counters;
       if (limited) {
         // Another worker may have been faster.
         if (!TryTakeSlot(*counters, attempts_ == 0 ? cluster_->shared->slots() : 0)) continue;
@@ -132,8 +132,7 @@ bool Exchange::WaitForCall() {
   const uint64_t ticket = std::exchange(ticket_, 0);
   ClusterCounters& joined = *counters_;
   const std::shared_ptr<WorkerCluster> newest = worker_.FindCluster(cluster_name_);
-  const std::optional<uint32_t> index =
-      newest == nullptr ? std::nullopt : newest->IndexOf(*called);
+  const std::optional<uint32_t> index = newest == nullptr ? std::nullopt : newest->IndexOf(*called);
   if (!index.has_value()) {
     // The instance began to drain meanwhile: back to the head of the queue.
     GiveSlotBack(*called);
@@ -342,6 +341,7 @@ void Exchange::LeaveEndpoint() {
 void Exchange::AddStickyCookie(std::string& head) {
   const std::optional<uint32_t> index = cluster_->IndexOf(*host_->counters);
   if (!index.has_value()) return;
+  if (hash_ == EndpointHash(cluster_->cluster->endpoints[*index])) return;  // it knows
   const std::string id = StickyId(cluster_->cluster->endpoints[*index]);
   head.resize(head.size() - 2);
   absl::StrAppend(&head, "Set-Cookie: ", sticky_.name, "=", id, "; Path=/; HttpOnly; SameSite=Lax");

@@ -209,6 +209,8 @@ std::shared_ptr<ProxyTable> TestProxy::Table(const Members& members) {
   auto cluster = std::make_shared<Cluster>();
   cluster->name = "web";
   cluster->lb_policy = policy;
+  cluster->concurrency = concurrency;
+  cluster->queue = queue;
   cluster->connect_timeout = connect_timeout;
   for (const Member& member : members) {
     Endpoint endpoint;
@@ -224,6 +226,7 @@ std::shared_ptr<ProxyTable> TestProxy::Table(const Members& members) {
   Route route;
   route.cluster = "web";
   route.limits = limits;
+  route.hash = hash;
   table->routes["main"] = {"main", {{{"*"}, {route}}}};
   table->clusters["web"] = std::move(cluster);
   return table;

@@ -116,6 +116,9 @@ class TestProxy {
   RouteLimits limits;
   HttpOptions http;
   LbPolicy policy = LbPolicy::kRoundRobin;
+  Concurrency concurrency;
+  QueueLimits queue;
+  HashSource hash;
   DataPlane plane;
 
  private:

@@ -75,7 +75,8 @@ class SharedCluster {
 
   std::atomic<uint32_t> slots_{0};
   std::atomic<Instant::rep> ejected_until_{0};
-  std::mutex check_mutex_;  // guards what follows; a worker that finds it taken leaves the check out
+  std::mutex
+      check_mutex_;  // guards what follows; a worker that finds it taken leaves the check out
   bool adapts_ = false;
   ConcurrencyLimit limit_;
   // What was counted by endpoints that are gone by now stays in the sums, which only grow.
