@@ -18,7 +18,15 @@
 
 namespace pando::controller {
 
-enum class LbPolicy { kLeastRequest, kRoundRobin, kRandom };
+enum class LbPolicy {
+  kLeastRequest,
+  kRoundRobin,
+  kRandom,
+  kPeakEwma,
+  kRingHash,
+  kMaglev,
+  kSticky,
+};
 
 // How long proxies wait for an app's instances, and how much they send them. Zero: no limit.
 struct RequestBounds {
@@ -37,6 +45,8 @@ struct RevisionConfig {
   std::vector<std::string> hosts{"*"};
   std::string path = "/";
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
+  // What else the spec says of how requests are spread, opaque here like the payload.
+  std::string balancing{};
   RequestBounds bounds;
   Millis drain_timeout{30'000};
   Millis drain_tunnels{300'000};  // the same while tunnels are open
@@ -193,6 +203,7 @@ struct RoutingConfig {
     std::string path;
     LbPolicy lb_policy = LbPolicy::kLeastRequest;
     RequestBounds bounds{};
+    std::string balancing{};
     bool operator==(const AppRoute&) const = default;
   };
   std::vector<AppRoute> routes;   // sorted by app

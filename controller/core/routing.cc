@@ -33,7 +33,7 @@ std::optional<std::string> FindRouteConflict(const std::vector<RoutingConfig::Ap
 }
 
 RoutingConfig::AppRoute ToAppRoute(const AppId& app, const RevisionConfig& config) {
-  return {app, config.hosts, config.path, config.lb_policy, config.bounds};
+  return {app, config.hosts, config.path, config.lb_policy, config.bounds, config.balancing};
 }
 
 }  // namespace pando::controller

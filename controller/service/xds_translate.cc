@@ -15,6 +15,7 @@
 #include "common/base/ip_range.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/digest.h"
+#include "controller/service/xds_balancing.h"
 #include "controller/store/records.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
@@ -104,25 +105,13 @@ core::HealthStatus ToHealthStatus(Health health) {
   return core::UNKNOWN;
 }
 
-cluster::Cluster::LbPolicy ToLbPolicy(LbPolicy policy) {
-  switch (policy) {
-    case LbPolicy::kLeastRequest:
-      return cluster::Cluster::LEAST_REQUEST;
-    case LbPolicy::kRoundRobin:
-      return cluster::Cluster::ROUND_ROBIN;
-    case LbPolicy::kRandom:
-      return cluster::Cluster::RANDOM;
-  }
-  return cluster::Cluster::ROUND_ROBIN;
-}
-
 cluster::Cluster ToCluster(const RoutingConfig::AppRoute& app) {
   cluster::Cluster result;
   result.set_name(app.app.value);
   result.set_type(cluster::Cluster::EDS);
   *result.mutable_eds_cluster_config()->mutable_eds_config() = FromAds();
   SetMillis(app.bounds.connect_timeout, *result.mutable_connect_timeout());
-  result.set_lb_policy(ToLbPolicy(app.lb_policy));
+  SetBalancing(app, result);
   result.mutable_lrs_server()->mutable_self();
   return result;
 }
@@ -303,6 +292,7 @@ void AddRoute(const RoutingConfig::AppRoute& app, route::VirtualHost& host,
     added.mutable_match()->set_path_separated_prefix(path);
   }
   added.mutable_route()->set_cluster(app.app.value);
+  SetHashPolicy(app, *added.mutable_route());
   if (app.bounds.total_timeout > Millis{0}) {
     SetMillis(app.bounds.total_timeout, *added.mutable_route()->mutable_timeout());
   }

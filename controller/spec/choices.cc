@@ -8,13 +8,15 @@ namespace {
 
 // In the order of PolicyNames().
 constexpr v1::LoadBalancing::Policy kPolicies[] = {
-    v1::LoadBalancing::LEAST_REQUEST, v1::LoadBalancing::ROUND_ROBIN, v1::LoadBalancing::RANDOM};
+    v1::LoadBalancing::LEAST_REQUEST, v1::LoadBalancing::ROUND_ROBIN, v1::LoadBalancing::RANDOM,
+    v1::LoadBalancing::PEAK_EWMA,     v1::LoadBalancing::RING_HASH,   v1::LoadBalancing::MAGLEV,
+    v1::LoadBalancing::STICKY};
 
 }  // namespace
 
 const std::vector<std::string>& PolicyNames() {
-  static const auto& names =
-      *new std::vector<std::string>{"least_request", "round_robin", "random"};
+  static const auto& names = *new std::vector<std::string>{
+      "least_request", "round_robin", "random", "peak_ewma", "ring_hash", "maglev", "sticky"};
   return names;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "controller/core/label_rule.h"
+#include "controller/spec/balancing.h"
 #include "controller/spec/choices.h"
 #include "controller/spec/input.h"
 #include "controller/spec/mistakes.h"
@@ -142,10 +143,6 @@ void ReadRoutePath(const Input& value, v1::Route& into) {
   into.set_path(*std::move(path));
 }
 
-void ReadPolicy(const Input& value, v1::LoadBalancing& into) {
-  if (const auto chosen = value.OneOf(PolicyNames())) into.set_policy(PolicyAt(*chosen));
-}
-
 void ReadSignal(const Input& value, v1::Stop& into) {
   if (const auto chosen = value.OneOf(SignalNames())) into.set_signal(SignalNames()[*chosen]);
 }
@@ -196,7 +193,6 @@ void ReadSpread(const Input& value, v1::Placement& into) {
 }
 
 constexpr Field<v1::Route> kRouteFields[] = {{"hosts", ReadHosts}, {"path", ReadRoutePath}};
-constexpr Field<v1::LoadBalancing> kLoadBalancingFields[] = {{"policy", ReadPolicy}};
 constexpr Field<v1::Stop> kStopFields[] = {
     {"signal", ReadSignal},
     {"grace", ReadDuration<&v1::Stop::set_grace_ms, 0, kDay>},
@@ -275,14 +271,10 @@ constexpr Field<AppDraft> kAppFields[] = {
        ReadFields<v1::Route>(value, kRouteFields, *into.spec.mutable_route());
      }},
     {"load_balancing",
-     [](const Input& value, AppDraft& into) {
-       v1::LoadBalancing& balancing = *into.spec.mutable_load_balancing();
-       if (value.IsText()) {
-         ReadPolicy(value, balancing);
-       } else {
-         ReadFields<v1::LoadBalancing>(value, kLoadBalancingFields, balancing);
-       }
-     }},
+     [](const Input& value, AppDraft& into) { ReadLoadBalancing(value, into.spec); }},
+    {"concurrency", [](const Input& value, AppDraft& into) { ReadConcurrency(value, into.spec); }},
+    {"queue", [](const Input& value, AppDraft& into) { ReadQueue(value, into.spec); }},
+    {"outliers", [](const Input& value, AppDraft& into) { ReadOutliers(value, into.spec); }},
     {"stop",
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Stop>(value, kStopFields, *into.spec.mutable_stop());

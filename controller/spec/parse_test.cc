@@ -77,7 +77,10 @@ env: {SERVICE_MS: "5", RATIO: 0.5, ON: true, EMPTY: "", TEXT: "two\nlines, ü"}
 replicas: 4
 health: {path: "/healthz?full=1", interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
 route: {hosts: [WWW.example.com, "*.example.org"], path: /api/}
-load_balancing: {policy: random}
+load_balancing: {policy: maglev, key: "header:X-User", slow_start: 10s}
+concurrency: 4
+queue: {max: 100, timeout: 5s}
+outliers: {failures: 3, ejection: 2s, max_ejection: 20s, max_percent: 30}
 stop: {signal: SIGINT, grace: 1.5s, drain: 0s, drain_tunnels: 2m}
 resources: {cpu: 0.5, memory: 512MiB}
 placement: {labels: {disk: ssd, zone: "a 1"}, constraints: [zone!=b, "!gpu"], spread: [rack], max_per_node: 2}
@@ -106,7 +109,18 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.health().startup_ms(), 60'000u);
   EXPECT_THAT(spec.route().hosts(), ElementsAre("www.example.com", "*.example.org"));
   EXPECT_EQ(spec.route().path(), "/api");
-  EXPECT_EQ(spec.load_balancing().policy(), v1::LoadBalancing::RANDOM);
+  EXPECT_EQ(spec.load_balancing().policy(), v1::LoadBalancing::MAGLEV);
+  EXPECT_EQ(spec.load_balancing().key(), v1::LoadBalancing::HEADER);
+  EXPECT_EQ(spec.load_balancing().key_name(), "x-user");
+  EXPECT_EQ(spec.load_balancing().slow_start_ms(), 10'000u);
+  EXPECT_EQ(spec.concurrency().kind(), v1::Concurrency::FIXED);
+  EXPECT_EQ(spec.concurrency().limit(), 4u);
+  EXPECT_EQ(spec.queue().max(), 100u);
+  EXPECT_EQ(spec.queue().timeout_ms(), 5'000u);
+  EXPECT_EQ(spec.outliers().failures(), 3u);
+  EXPECT_EQ(spec.outliers().ejection_ms(), 2'000u);
+  EXPECT_EQ(spec.outliers().max_ejection_ms(), 20'000u);
+  EXPECT_EQ(spec.outliers().max_percent(), 30u);
   EXPECT_EQ(spec.stop().signal(), "SIGINT");
   EXPECT_EQ(spec.stop().grace_ms(), 1'500u);
   EXPECT_EQ(spec.stop().drain_ms(), 0u);
@@ -248,15 +262,18 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
        "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "limits, restart, "
        "metrics)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "limits, restart, "
        "metrics)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, stop, resources, placement, timeouts, limits, restart, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "limits, restart, "
        "metrics)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
       {"health: {interval: 1x}", "3: health.interval: \"1x\" is not a duration " + duration},
@@ -331,10 +348,26 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "example /api; no query, no blanks, no . or .. in it)"},
       {"load_balancing: roundrobin",
        "3: load_balancing: \"roundrobin\" is not known, did you mean round_robin? (allowed: "
-       "least_request, round_robin, random)"},
+       "least_request, round_robin, random, peak_ewma, ring_hash, maglev, sticky)"},
       {"load_balancing: {policy: best}",
        "3: load_balancing.policy: \"best\" is not known (allowed: least_request, round_robin, "
-       "random)"},
+       "random, peak_ewma, ring_hash, maglev, sticky)"},
+      {"load_balancing: ring_hash",
+       "3: load_balancing.key: is missing (needed: what belongs together: header:NAME, "
+       "cookie:NAME or source)"},
+      {"load_balancing: {policy: maglev, key: query}",
+       "3: load_balancing.key: \"query\" is not a key (allowed: header:NAME, cookie:NAME, source)"},
+      {"load_balancing: {policy: sticky, key: source}",
+       "3: load_balancing: sticky goes by a cookie (allowed: key: cookie:NAME)"},
+      {"load_balancing: {key: source}",
+       "3: load_balancing: only ring_hash, maglev and sticky have a key"},
+      {"concurrency: 0",
+       "3: concurrency: \"0\" is not a limit (allowed: auto, unlimited, or 1 to 100000)"},
+      {"queue: {timeout: 0s}",
+       "3: queue.timeout: \"0s\" is out of range (allowed: 1ms to 1h, for example 500ms)"},
+      {"outliers: {ejection: 10s, max_ejection: 5s}",
+       "3: outliers: max_ejection is shorter than ejection"},
+      {"outliers: on", "3: outliers: \"on\" is not known (allowed: off)"},
       {"stop: {signal: TERM}",
        "3: stop.signal: \"TERM\" is not known (allowed: SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, "
        "SIGUSR2, SIGKILL)"},
@@ -418,19 +451,20 @@ TEST(ParseTest, ChecksWholeDocuments) {
        "2: unknown key command (allowed: kind, name, address, port, tls, timeouts, limits, "
        "proxy_protocol, forwarded)"},
       {"kind: Gateway\ntls: {}\n",
-       "2: tls.certificates: is missing (a list, for example [{cert: /etc/tls/a.pem, key: "
+       "2: tls.certificates: is missing (needed: a list, for example [{cert: /etc/tls/a.pem, key: "
        "/etc/tls/a.key}])"},
       {"kind: Gateway\ntls: {certificates: [{cert: a.pem, key: /a.key}]}\n",
        "2: tls.certificates[0].cert: \"a.pem\" is not a path (allowed: an absolute one on the "
        "proxies' hosts, for example /etc/tls/a.pem)"},
       {"kind: Gateway\ntls: {certificates: [{cert: /a.pem}]}\n",
-       "2: tls.certificates[0].key: is missing (a PEM file: the certificate's private key)"},
+       "2: tls.certificates[0].key: is missing (needed: a PEM file: the certificate's private "
+       "key)"},
       {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], min_version: 1.1}\n",
        "2: tls.min_version: \"1.1\" is not a version of TLS (allowed: 1.2, 1.3)"},
       {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], redirect: 0}\n",
        "2: tls.redirect: \"0\" is out of range (allowed: 1 to 65535)"},
       {"kind: Gateway\ntls: {certificates: [{cert: /a, key: /b}], redirect: {to: 443}}\n",
-       "2: tls.redirect.from: is missing (the port of plain HTTP, for example 80)"},
+       "2: tls.redirect.from: is missing (needed: the port of plain HTTP, for example 80)"},
       {"kind: Gateway\nport: 80\ntls: {certificates: [{cert: /a, key: /b}], redirect: 80}\n",
        "1: tls.redirect: 80 is the port of the gateway itself (choose another)"},
       {"kind: Gateway\nlimits: {head: 1500B}\n",

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "controller/spec/choices.h"
+#include "controller/spec/balancing.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
 
@@ -108,8 +108,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
   EmitTexts(out, spec.route().hosts());
   out << Key << "path" << Value << DoubleQuoted << spec.route().path() << EndMap;
 
-  out << Key << "load_balancing" << Value << BeginMap;
-  out << Key << "policy" << Value << PolicyName(spec.load_balancing().policy()) << EndMap;
+  EmitBalancing(out, spec);
 
   out << Key << "stop" << Value << BeginMap;
   out << Key << "signal" << Value << spec.stop().signal();

@@ -254,12 +254,33 @@ void SetPlacement(const v1::Placement& placement, RevisionConfig& config) {
   }
 }
 
+// Empty when all of it is as the proxies have it.
+std::string BalancingOf(const v1::AppSpec& spec) {
+  v1::AppSpec part;
+  const v1::LoadBalancing& balancing = spec.load_balancing();
+  if (balancing.key() != v1::LoadBalancing::KEY_UNSPECIFIED || balancing.slow_start_ms() > 0) {
+    *part.mutable_load_balancing() = balancing;
+  }
+  if (spec.has_concurrency()) *part.mutable_concurrency() = spec.concurrency();
+  if (spec.has_queue()) *part.mutable_queue() = spec.queue();
+  if (spec.has_outliers()) *part.mutable_outliers() = spec.outliers();
+  return Serialize(part);
+}
+
 LbPolicy FromSpec(v1::LoadBalancing::Policy policy) {
   switch (policy) {
     case v1::LoadBalancing::ROUND_ROBIN:
       return LbPolicy::kRoundRobin;
     case v1::LoadBalancing::RANDOM:
       return LbPolicy::kRandom;
+    case v1::LoadBalancing::PEAK_EWMA:
+      return LbPolicy::kPeakEwma;
+    case v1::LoadBalancing::RING_HASH:
+      return LbPolicy::kRingHash;
+    case v1::LoadBalancing::MAGLEV:
+      return LbPolicy::kMaglev;
+    case v1::LoadBalancing::STICKY:
+      return LbPolicy::kSticky;
     default:
       return LbPolicy::kLeastRequest;
   }
@@ -320,6 +341,7 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.hosts.assign(spec.route().hosts().begin(), spec.route().hosts().end());
   config.path = spec.route().path();
   config.lb_policy = FromSpec(spec.load_balancing().policy());
+  config.balancing = BalancingOf(spec);
   if (spec.timeouts().connect_ms() > 0) {
     config.bounds.connect_timeout = Millis{spec.timeouts().connect_ms()};
   }

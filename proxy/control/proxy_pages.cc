@@ -29,6 +29,14 @@ constexpr const char* Name(LbPolicy policy) {
       return "round_robin";
     case LbPolicy::kRandom:
       return "random";
+    case LbPolicy::kPeakEwma:
+      return "peak_ewma";
+    case LbPolicy::kRingHash:
+      return "ring_hash";
+    case LbPolicy::kMaglev:
+      return "maglev";
+    case LbPolicy::kSticky:
+      return "sticky";
   }
   return "";
 }
@@ -45,6 +53,18 @@ constexpr const char* Name(TableUpdater::Source source) {
   return "";
 }
 
+json::value ToJson(const Concurrency& concurrency) {
+  switch (concurrency.kind) {
+    case Concurrency::Kind::kAuto:
+      return "auto";
+    case Concurrency::Kind::kFixed:
+      return concurrency.limit;
+    case Concurrency::Kind::kUnlimited:
+      return "unlimited";
+  }
+  return nullptr;
+}
+
 json::value ToJson(const Cluster& cluster) {
   json::array endpoints;
   for (const Endpoint& endpoint : cluster.endpoints) {
@@ -59,6 +79,7 @@ json::value ToJson(const Cluster& cluster) {
   }
   return json::object{{"name", cluster.name},
                       {"lb_policy", Name(cluster.lb_policy)},
+                      {"concurrency", ToJson(cluster.concurrency)},
                       {"endpoints", std::move(endpoints)}};
 }
 

@@ -129,12 +129,12 @@ TEST_F(TableUpdaterTest, UpdatesDuringASwitchShareTheNextTable) {
 TEST_F(TableUpdaterTest, ABadUpdateIsRefusedAndTheLastGoodOneStays) {
   Establish();
   auto bad = GoodCluster();
-  bad.set_lb_policy(xds_cluster::Cluster::RING_HASH);
+  bad.set_lb_policy(xds_cluster::Cluster::CLUSTER_PROVIDED);
   Push(XdsType::kCluster, "web", bad);
   Run();
   EXPECT_THAT(Sent(),
-              ElementsAre("CDS NACK 5 cluster web: lb_policy: RING_HASH is not supported (use "
-                          "LEAST_REQUEST, ROUND_ROBIN or RANDOM)"));
+              ElementsAre("CDS NACK 5 cluster web: lb_policy: CLUSTER_PROVIDED is not supported "
+                          "(use LEAST_REQUEST, ROUND_ROBIN, RANDOM, RING_HASH or MAGLEV)"));
   EXPECT_EQ(updater_.nacks_total(), 1u);
   EXPECT_EQ(fake_.tables_set(), 4u);
   EXPECT_EQ(updater_.table()->clusters.at("web")->lb_policy, LbPolicy::kLeastRequest);

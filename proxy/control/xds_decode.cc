@@ -11,6 +11,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
+#include "proxy/control/xds_decode_balancing.h"
 #include "proxy/control/xds_field.h"
 
 namespace pando::proxy {
@@ -23,7 +24,6 @@ namespace upstreams = ::envoy::extensions::upstreams::http::v3;
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-constexpr char kSupportedPolicies[] = "(use LEAST_REQUEST, ROUND_ROBIN or RANDOM)";
 
 // ---- endpoints ----
 
@@ -127,44 +127,6 @@ absl::StatusOr<std::vector<Endpoint>> ToEndpoints(const std::string& prefix,
 
 // ---- clusters ----
 
-// load_balancing_policy supersedes lb_policy: the first of its policies that is known counts.
-absl::StatusOr<LbPolicy> ToPolicy(const cluster::LoadBalancingPolicy& from) {
-  constexpr std::pair<const char*, LbPolicy> kKnown[] = {
-      {"least_request.v3.LeastRequest", LbPolicy::kLeastRequest},
-      {"round_robin.v3.RoundRobin", LbPolicy::kRoundRobin},
-      {"random.v3.Random", LbPolicy::kRandom}};
-  std::string names;
-  for (const auto& policy : from.policies()) {
-    const std::string& url = policy.typed_extension_config().typed_config().type_url();
-    for (const auto& [suffix, known] : kKnown) {
-      if (url == absl::StrCat(kTypePrefix, "envoy.extensions.load_balancing_policies.", suffix)) {
-        return known;
-      }
-    }
-    absl::StrAppend(&names, names.empty() ? "" : ", ", url);
-  }
-  return Refuse("load_balancing_policy.policies",
-                absl::StrCat("none of [", names, "] is supported ", kSupportedPolicies));
-}
-
-absl::StatusOr<LbPolicy> ToPolicy(const cluster::Cluster& from) {
-  if (from.has_load_balancing_policy()) return ToPolicy(from.load_balancing_policy());
-  switch (from.lb_policy()) {
-    case cluster::Cluster::LEAST_REQUEST:
-      return LbPolicy::kLeastRequest;
-    case cluster::Cluster::ROUND_ROBIN:
-      return LbPolicy::kRoundRobin;
-    case cluster::Cluster::RANDOM:
-      return LbPolicy::kRandom;
-    default:
-      break;
-  }
-  const std::string& name = cluster::Cluster::LbPolicy_Name(from.lb_policy());
-  return Refuse("lb_policy",
-                absl::StrCat(name.empty() ? absl::StrCat(static_cast<int>(from.lb_policy())) : name,
-                             " is not supported ", kSupportedPolicies));
-}
-
 absl::Status CheckProtocolOptions(const cluster::Cluster& from) {
   for (const auto& [key, value] : from.typed_extension_protocol_options()) {
     const std::string field = absl::StrCat("typed_extension_protocol_options[", key, "]");
@@ -182,16 +144,9 @@ absl::Status CheckProtocolOptions(const cluster::Cluster& from) {
 }
 
 absl::Status CheckUnsupported(const cluster::Cluster& from) {
-  const std::pair<const char*, bool> fields[] = {
-      {"health_checks", from.health_checks_size() > 0},
-      {"circuit_breakers", from.has_circuit_breakers()},
-      {"outlier_detection", from.has_outlier_detection()},
-      {"transport_socket", from.has_transport_socket()},
-      {"common_lb_config", from.has_common_lb_config()},
-      {"round_robin_lb_config.slow_start_config",
-       from.round_robin_lb_config().has_slow_start_config()},
-      {"least_request_lb_config.slow_start_config",
-       from.least_request_lb_config().has_slow_start_config()}};
+  const std::pair<const char*, bool> fields[] = {{"health_checks", from.health_checks_size() > 0},
+                                                 {"circuit_breakers", from.has_circuit_breakers()},
+                                                 {"transport_socket", from.has_transport_socket()}};
   for (const auto& [field, is_set] : fields) {
     if (is_set) return Unsupported(field);
   }
@@ -236,7 +191,7 @@ absl::StatusOr<ClusterSpec> ToCluster(const std::string& name, const std::string
                            ToMillis("connect_timeout", from.connect_timeout()));
     if (result.connect_timeout == Millis{0}) return Refuse("connect_timeout", "0 s is too short");
   }
-  PANDO_ASSIGN_OR_RETURN(result.lb_policy, ToPolicy(from));
+  PANDO_RETURN_IF_ERROR(ReadBalancing(from, result));
   PANDO_RETURN_IF_ERROR(CheckUnsupported(from));
   return result;
 }

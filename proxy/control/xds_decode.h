@@ -1,6 +1,6 @@
 // xDS v3 resources to the proxy's own values, strictly: what this proxy cannot honour is refused
 // rather than ignored, in words for the one who wrote it:
-//   "cluster web: lb_policy: RING_HASH is not supported (use LEAST_REQUEST, ROUND_ROBIN or RANDOM)"
+//   "cluster web: lb_policy: CLUSTER_PROVIDED is not supported (use LEAST_REQUEST, ...)"
 // Tuning hints without a counterpart here (stat_prefix, http2 options, locality weights, metadata
 // of others, choice_count) are accepted; fields outside the subset in proto/xds are not seen.
 //

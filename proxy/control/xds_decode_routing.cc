@@ -11,6 +11,7 @@
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "pando/xds/v1/http.pb.h"
 #include "proxy/control/xds_decode.h"
+#include "proxy/control/xds_decode_balancing.h"
 #include "proxy/control/xds_decode_http.h"
 #include "proxy/control/xds_decode_tls.h"
 #include "proxy/control/xds_field.h"
@@ -120,12 +121,12 @@ absl::Status ReadAction(const std::string& field, const route::RouteAction& from
       {"host_rewrite_literal", from.has_host_rewrite_literal()},
       {"auto_host_rewrite", from.auto_host_rewrite().value()},
       {"retry_policy", from.has_retry_policy()},
-      {"hash_policy", from.hash_policy_size() > 0},
       {"idle_timeout", from.has_idle_timeout()},
       {"max_stream_duration", from.has_max_stream_duration()}};
   for (const auto& [name, is_set] : fields) {
     if (is_set) return Unsupported(Sub(field, name));
   }
+  PANDO_RETURN_IF_ERROR(ReadHashPolicy(field, from, result.hash));
   result.cluster = from.cluster();
   if (from.has_timeout()) {
     PANDO_ASSIGN_OR_RETURN(result.limits.total_timeout,

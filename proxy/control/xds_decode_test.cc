@@ -83,7 +83,7 @@ TEST(DecodeClusterTest, ReadsInlineEndpoints) {
 
 TEST(DecodeClusterTest, TakesTheFirstKnownLoadBalancingPolicy) {
   auto from = GoodCluster();
-  from.set_lb_policy(xds_cluster::Cluster::RING_HASH);  // superseded
+  from.set_lb_policy(xds_cluster::Cluster::CLUSTER_PROVIDED);  // superseded
   for (const char* name : {"maglev.v3.Maglev", "random.v3.Random", "round_robin.v3.RoundRobin"}) {
     from.mutable_load_balancing_policy()
         ->add_policies()
@@ -95,6 +95,55 @@ TEST(DecodeClusterTest, TakesTheFirstKnownLoadBalancingPolicy) {
   const auto cluster = DecodeCluster("web", AnyBytes(from));
   ASSERT_TRUE(cluster.ok()) << cluster.status();
   EXPECT_EQ(cluster->lb_policy, LbPolicy::kRandom);
+}
+
+void SetOwnOptions(xds_cluster::Cluster& cluster,
+                   const std::function<void(::pando::xds::v1::ClusterOptions&)>& set) {
+  ::pando::xds::v1::ClusterOptions options;
+  set(options);
+  (*cluster.mutable_metadata()->mutable_typed_filter_metadata())["pando.cluster"].PackFrom(options);
+}
+
+TEST(DecodeClusterTest, ReadsHowRequestsAreSpread) {
+  xds_cluster::Cluster from = GoodCluster();
+  from.set_lb_policy(xds_cluster::Cluster::MAGLEV);
+  auto& detection = *from.mutable_outlier_detection();
+  detection.mutable_consecutive_gateway_failure()->set_value(3);
+  detection.mutable_base_ejection_time()->set_seconds(2);
+  detection.mutable_max_ejection_time()->set_seconds(20);
+  detection.mutable_max_ejection_percent()->set_value(30);
+  detection.mutable_enforcing_success_rate()->set_value(0);
+  from.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(25);
+  from.mutable_least_request_lb_config()
+      ->mutable_slow_start_config()
+      ->mutable_slow_start_window()
+      ->set_seconds(10);
+  SetOwnOptions(from, [](auto& options) {
+    options.set_adaptive(true);
+    options.mutable_queue_max()->set_value(7);
+    options.mutable_queue_timeout()->set_seconds(3);
+  });
+  const auto cluster = DecodeCluster("web", AnyBytes(from));
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  EXPECT_EQ(cluster->lb_policy, LbPolicy::kMaglev);
+  EXPECT_EQ(cluster->outlier.consecutive_failures, 3u);
+  EXPECT_EQ(cluster->outlier.base_ejection, Millis{2'000});
+  EXPECT_EQ(cluster->outlier.max_ejection, Millis{20'000});
+  EXPECT_EQ(cluster->outlier.max_ejected_percent, 30u);
+  EXPECT_EQ(cluster->outlier.success_rate_stdev, 0);
+  EXPECT_EQ(cluster->panic_percent, 25u);
+  EXPECT_EQ(cluster->slow_start, Millis{10'000});
+  EXPECT_EQ(cluster->concurrency, (Concurrency{Concurrency::Kind::kAuto, 0}));
+  EXPECT_EQ(cluster->queue, (QueueLimits{7, Millis{3'000}}));
+
+  SetOwnOptions(from, [](auto& options) {
+    options.set_policy(::pando::xds::v1::ClusterOptions::STICKY);
+    options.set_fixed(2);
+  });
+  const auto sticky = DecodeCluster("web", AnyBytes(from));
+  ASSERT_TRUE(sticky.ok()) << sticky.status();
+  EXPECT_EQ(sticky->lb_policy, LbPolicy::kSticky);
+  EXPECT_EQ(sticky->concurrency, (Concurrency{Concurrency::Kind::kFixed, 2}));
 }
 
 TEST(DecodeClusterTest, RefusesWhatItCannotHonour) {
@@ -113,13 +162,15 @@ TEST(DecodeClusterTest, RefusesWhatItCannotHonour) {
          c.mutable_eds_cluster_config()->mutable_eds_config()->mutable_api_config_source();
        },
        "eds_cluster_config.eds_config: only ads is supported, not api_config_source"},
-      {[](Cluster& c) { c.set_lb_policy(Cluster::RING_HASH); },
-       "lb_policy: RING_HASH is not supported (use LEAST_REQUEST, ROUND_ROBIN or RANDOM)"},
+      {[](Cluster& c) { c.set_lb_policy(Cluster::CLUSTER_PROVIDED); },
+       "lb_policy: CLUSTER_PROVIDED is not supported (use LEAST_REQUEST, ROUND_ROBIN, RANDOM, "
+       "RING_HASH or MAGLEV)"},
       {[](Cluster& c) { c.set_lb_policy(static_cast<Cluster::LbPolicy>(42)); },
-       "lb_policy: 42 is not supported (use LEAST_REQUEST, ROUND_ROBIN or RANDOM)"},
+       "lb_policy: 42 is not supported (use LEAST_REQUEST, ROUND_ROBIN, RANDOM, "
+       "RING_HASH or MAGLEV)"},
       {[](Cluster& c) { c.mutable_load_balancing_policy(); },
-       "load_balancing_policy.policies: none of [] is supported (use LEAST_REQUEST, ROUND_ROBIN "
-       "or RANDOM)"},
+       "load_balancing_policy.policies: none of [] is supported (use LEAST_REQUEST, ROUND_ROBIN, "
+       "RANDOM, RING_HASH or MAGLEV)"},
       {[](Cluster& c) { c.mutable_connect_timeout()->set_seconds(-1); },
        "connect_timeout: -1 s 0 ns is negative"},
       {[](Cluster& c) { c.mutable_connect_timeout()->set_seconds(0); },
@@ -129,14 +180,31 @@ TEST(DecodeClusterTest, RefusesWhatItCannotHonour) {
       {[](Cluster& c) { c.add_health_checks(); }, "health_checks: is set but not supported"},
       {[](Cluster& c) { c.mutable_circuit_breakers(); },
        "circuit_breakers: is set but not supported"},
-      {[](Cluster& c) { c.mutable_outlier_detection(); },
-       "outlier_detection: is set but not supported"},
+      {[](Cluster& c) { c.mutable_outlier_detection()->mutable_consecutive_5xx()->set_value(5); },
+       "outlier_detection.consecutive_5xx: is set but not supported"},
+      {[](Cluster& c) {
+         c.mutable_outlier_detection()->mutable_max_ejection_percent()->set_value(101);
+       },
+       "outlier_detection.max_ejection_percent: 101 is more than 100"},
+      {[](Cluster& c) {
+         c.mutable_outlier_detection()->mutable_enforcing_success_rate()->set_value(50);
+       },
+       "outlier_detection.enforcing_success_rate: 50 is not supported (use 0 or 100)"},
       {[](Cluster& c) { c.mutable_transport_socket(); },
        "transport_socket: is set but not supported"},
-      {[](Cluster& c) { c.mutable_common_lb_config(); },
-       "common_lb_config: is set but not supported"},
-      {[](Cluster& c) { c.mutable_least_request_lb_config()->mutable_slow_start_config(); },
-       "least_request_lb_config.slow_start_config: is set but not supported"},
+      {[](Cluster& c) {
+         c.mutable_common_lb_config()
+             ->mutable_consistent_hashing_lb_config()
+             ->mutable_hash_balance_factor()
+             ->set_value(99);
+       },
+       "common_lb_config.consistent_hashing_lb_config.hash_balance_factor: 99 is less than 100"},
+      {[](Cluster& c) {
+         c.mutable_least_request_lb_config()->mutable_slow_start_config()->mutable_aggression();
+       },
+       "least_request_lb_config.slow_start_config.aggression: is set but not supported"},
+      {[](Cluster& c) { SetOwnOptions(c, [](auto& options) { options.set_fixed(0); }); },
+       "metadata.typed_filter_metadata[pando.cluster].fixed: 0 is less than 1"},
       {[](Cluster& c) { (*c.mutable_typed_extension_protocol_options())["x"]; },
        "typed_extension_protocol_options[x]: is set but not supported"},
   };
@@ -592,6 +660,13 @@ TEST(DecodeRoutesTest, RefusesWhatItCannotHonour) {
        at + ".route.weighted_clusters: is set but not supported"},
       {[route](Config& c) { route(c).mutable_route()->set_prefix_rewrite("/"); },
        at + ".route.prefix_rewrite: is set but not supported"},
+      {[route](Config& c) {
+         route(c).mutable_route()->add_hash_policy()->mutable_query_parameter();
+       },
+       at + ".route.hash_policy[0]: is not supported (use header, cookie or "
+            "connection_properties)"},
+      {[route](Config& c) { route(c).mutable_route()->add_hash_policy()->mutable_cookie(); },
+       at + ".route.hash_policy[0].cookie.name: not set"},
       {[route](Config& c) { route(c).mutable_route()->mutable_retry_policy(); },
        at + ".route.retry_policy: is set but not supported"},
       {[route](Config& c) { route(c).mutable_route()->mutable_timeout()->set_nanos(-5); },

@@ -121,10 +121,8 @@ struct Cluster : ClusterOptions {
 struct HashSource {
   enum class Kind { kNone, kHeader, kCookie, kSourceAddress };
   Kind kind = Kind::kNone;
-  std::string name;  // of the header, in lower case, or of the cookie
-  // A cookie that is missing is set, for so long; 0 is for the browser's session.
-  bool set_cookie = false;
-  Millis cookie_ttl{0};
+  std::string name;      // of the header, in lower case, or of the cookie
+  Millis cookie_ttl{0};  // of one that kSticky sets; 0: the browser's session
   bool operator==(const HashSource&) const = default;
 };
 

@@ -89,8 +89,11 @@ void Exchange::TakeKey(const HashSource& source, const RequestHead& head) {
   hash_.reset();
   sticky_.kind = HashSource::Kind::kNone;
   if (source.kind == HashSource::Kind::kNone) return;
-  hash_ = RequestKey(source, source.set_cookie, head, session_->client_address());
-  if (source.set_cookie) sticky_ = source;
+  const std::shared_ptr<WorkerCluster> cluster = worker_.FindCluster(cluster_name_);
+  const bool sticky = cluster != nullptr && cluster->cluster->lb_policy == LbPolicy::kSticky &&
+                      source.kind == HashSource::Kind::kCookie;
+  hash_ = RequestKey(source, sticky, head, session_->client_address());
+  if (sticky) sticky_ = source;
 }
 
 Exchange::Outcome Exchange::Run() {
