@@ -76,7 +76,7 @@ void SetBalancing(const RoutingConfig::AppRoute& app, Cluster& cluster) {
   const v1::AppSpec spec = Said(app);
   cluster.set_lb_policy(ToLbPolicy(app.lb_policy));
   SetSlowStart(spec.load_balancing().slow_start_ms(), cluster);
-  SetOutliers(spec.outliers(), cluster);
+  if (spec.has_outliers()) SetOutliers(spec.outliers(), cluster);
 
   ClusterOptions options;
   if (app.lb_policy == LbPolicy::kPeakEwma) options.set_policy(ClusterOptions::PEAK_EWMA);

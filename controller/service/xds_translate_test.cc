@@ -171,12 +171,46 @@ TEST(XdsTranslateTest, AppBecomesACluster) {
     seconds: 1
   }
   lb_policy: RANDOM
+  metadata {
+    typed_filter_metadata {
+      key: "pando.cluster"
+      value {
+        [type.googleapis.com/pando.xds.v1.ClusterOptions] {
+          adaptive: true
+        }
+      }
+    }
+  }
   lrs_server {
     self {
     }
   }
 }
 )");
+}
+
+TEST(XdsTranslateTest, BalancingIsSaidInTheWordsOfXdsWhereItHasSome) {
+  auto routing = Routing({Route("web", {"*"}, "/")});
+  routing.routes[0].lb_policy = LbPolicy::kRingHash;
+  v1::AppSpec spec;
+  spec.mutable_load_balancing()->set_key(v1::LoadBalancing::HEADER);
+  spec.mutable_load_balancing()->set_key_name("x-user");
+  spec.mutable_load_balancing()->set_slow_start_ms(10'000);
+  spec.mutable_concurrency()->set_kind(v1::Concurrency::FIXED);
+  spec.mutable_concurrency()->set_limit(2);
+  spec.mutable_queue()->set_max(9);
+  spec.mutable_outliers()->set_failures(3);
+  routing.routes[0].balancing = spec.SerializeAsString();
+  const auto resources = ToRoutingResources(routing);
+  ASSERT_TRUE(resources.ok());
+  const std::string cluster = Text(resources->clusters.at("web"));
+  for (const char* said : {"lb_policy: RING_HASH", "fixed: 2", "queue_max {\n            value: 9",
+                           "consecutive_gateway_failure {\n      value: 3",
+                           "slow_start_window {\n        seconds: 10"}) {
+    EXPECT_THAT(cluster, testing::HasSubstr(said));
+  }
+  EXPECT_THAT(Text(resources->routes.at("default")),
+              testing::HasSubstr("header_name: \"x-user\""));
 }
 
 TEST(XdsTranslateTest, AGatewayWithTlsNamesFilesAndItsRedirectIsAListenerOfItsOwn) {

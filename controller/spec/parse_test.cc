@@ -601,6 +601,9 @@ stop:
   signal: SIGTERM
   grace: 10s
   drain: 30s
+  drain_tunnels: 5m
+placement:
+  spread: ["zone", "host"]
 timeouts:
   connect: 1s
 restart:
