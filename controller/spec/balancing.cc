@@ -119,7 +119,7 @@ void ReadLoadBalancing(const Input& value, v1::AppSpec& into) {
   switch (balancing.policy()) {
     case Balancing::RING_HASH:
     case Balancing::MAGLEV:
-      if (!has_key) {
+      if (!has_key && !(value.node().kind == YamlNode::Kind::kMap && value.Find("key"))) {
         value.FailMissing("key", "what belongs together: header:NAME, cookie:NAME or source");
       }
       return;
