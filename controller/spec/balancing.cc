@@ -25,11 +25,10 @@ constexpr char kDefaultCookie[] = "pando";
 // RFC 9110 token: what names of fields and of cookies are made of.
 bool IsToken(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && text.size() <= 100 &&
-         std::all_of(text.begin(), text.end(), [&](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-                  kMarks.find(c) != std::string_view::npos;
-         });
+  return !text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), [&](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           kMarks.find(c) != std::string_view::npos;
+  });
 }
 
 void ReadPolicy(const Input& value, Balancing& into) {
@@ -48,8 +47,8 @@ void ReadKey(const Input& value, Balancing& into) {
   const std::string kind = text->substr(0, colon);
   const std::string name = colon == std::string::npos ? "" : text->substr(colon + 1);
   if ((kind != "header" && kind != "cookie") || !IsToken(name)) {
-    value.Fail(absl::StrCat(Quoted(*text),
-                            " is not a key (allowed: header:NAME, cookie:NAME, source)"));
+    value.Fail(
+        absl::StrCat(Quoted(*text), " is not a key (allowed: header:NAME, cookie:NAME, source)"));
     return;
   }
   into.set_key(kind == "header" ? Balancing::HEADER : Balancing::COOKIE);

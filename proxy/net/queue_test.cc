@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -278,6 +279,7 @@ TEST(OutlierTrafficTest, AnInstanceThatStopsAnsweringIsPassedOver) {
   TestProxy proxy({.workers = 1});  // round robin: every second request would get stuck
   proxy.Serve({{good.port()}, {hung.port()}});
   std::vector<std::unique_ptr<Wire>> clients;
+  const auto start = std::chrono::steady_clock::now();
   int answered_in_a_row = 0;
   ASSERT_TRUE(Eventually([&] {
     const uint64_t answered = proxy.Stats().requests_total;
@@ -289,6 +291,7 @@ TEST(OutlierTrafficTest, AnInstanceThatStopsAnsweringIsPassedOver) {
     answered_in_a_row = hung.order().size() > held ? 0 : answered_in_a_row + 1;
     return answered_in_a_row >= 10;
   }));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(2)) << "not sooner";
   // Once it answers it is trusted again.
   hung.LetGo(1'000'000);
   const size_t before = hung.order().size();

@@ -282,23 +282,25 @@ void Worker::Check() {
 // answer is passed over until it says something.
 void Worker::AvoidStalled(WorkerCluster& cluster, Instant now) {
   if (cluster.hosts.size() < 2 || now < cluster.next_stall_check) return;
+  // After a pause without requests nothing is known of how long anybody has been silent.
+  const bool anew = now - cluster.next_stall_check > kStallCheck;
   cluster.next_stall_check = now + kStallCheck;
   Instant last_answer{};
   for (const UpstreamHost* host : cluster.hosts) {
     if (host != nullptr) last_answer = std::max(last_answer, AnsweredAt(*host->counters));
   }
-  if (now - last_answer > kStall) return;  // the others are no better
+  const bool others_answer = now - last_answer <= kStall;
   for (UpstreamHost* host : cluster.hosts) {
     if (host == nullptr) continue;
     const uint32_t in_flight = host->counters->in_flight.load(std::memory_order_relaxed);
     const uint32_t tunnels = host->counters->tunnels.load(std::memory_order_relaxed);
     const bool busy = in_flight > tunnels;
-    if (!busy || AnsweredAt(*host->counters) != host->last_answer_seen) {
+    if (!busy || anew || AnsweredAt(*host->counters) != host->last_answer_seen) {
       host->last_answer_seen = AnsweredAt(*host->counters);
       host->silent_since = now;
       continue;
     }
-    if (now - host->silent_since < kStall) continue;
+    if (!others_answer || now - host->silent_since < kStall) continue;
     host->suspicion.Hold(now + 2 * kStallCheck);
     cluster.suspicion_until = std::max(cluster.suspicion_until, host->suspicion.until());
   }
