@@ -61,7 +61,8 @@ void SetOutliers(const v1::Outliers& from, Cluster& cluster) {
   if (from.failures() > 0) {
     detection.mutable_consecutive_gateway_failure()->set_value(from.failures());
   }
-  if (from.ejection_ms() > 0) SetMillis(from.ejection_ms(), *detection.mutable_base_ejection_time());
+  if (from.ejection_ms() > 0)
+    SetMillis(from.ejection_ms(), *detection.mutable_base_ejection_time());
   if (from.max_ejection_ms() > 0) {
     SetMillis(from.max_ejection_ms(), *detection.mutable_max_ejection_time());
   }

@@ -9,6 +9,7 @@ namespace pando::controller {
 
 void SetBalancing(const RoutingConfig::AppRoute& app, envoy::config::cluster::v3::Cluster& cluster);
 // What makes requests belong together.
-void SetHashPolicy(const RoutingConfig::AppRoute& app, envoy::config::route::v3::RouteAction& action);
+void SetHashPolicy(const RoutingConfig::AppRoute& app,
+                   envoy::config::route::v3::RouteAction& action);
 
 }  // namespace pando::controller

@@ -209,8 +209,7 @@ TEST(XdsTranslateTest, BalancingIsSaidInTheWordsOfXdsWhereItHasSome) {
                            "slow_start_window {\n        seconds: 10"}) {
     EXPECT_THAT(cluster, testing::HasSubstr(said));
   }
-  EXPECT_THAT(Text(resources->routes.at("default")),
-              testing::HasSubstr("header_name: \"x-user\""));
+  EXPECT_THAT(Text(resources->routes.at("default")), testing::HasSubstr("header_name: \"x-user\""));
 }
 
 TEST(XdsTranslateTest, AGatewayWithTlsNamesFilesAndItsRedirectIsAListenerOfItsOwn) {

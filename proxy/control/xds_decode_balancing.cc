@@ -125,10 +125,9 @@ absl::Status ReadOutliers(const cluster::OutlierDetection& from, OutlierPolicy& 
   if (from.has_success_rate_request_volume()) {
     result.success_rate_volume = from.success_rate_request_volume().value();
   }
-  PANDO_ASSIGN_OR_RETURN(
-      const bool compares_rates,
-      IsEnforced(at("enforcing_success_rate"), from.has_enforcing_success_rate(),
-                 from.enforcing_success_rate()));
+  PANDO_ASSIGN_OR_RETURN(const bool compares_rates,
+                         IsEnforced(at("enforcing_success_rate"), from.has_enforcing_success_rate(),
+                                    from.enforcing_success_rate()));
   if (!compares_rates) result.success_rate_stdev = 0;
   return absl::OkStatus();
 }
@@ -156,8 +155,8 @@ absl::Status ReadCommon(const cluster::Cluster::CommonLbConfig& from, ClusterOpt
   return absl::OkStatus();
 }
 
-absl::Status ReadSlowStart(const std::string& field,
-                           const cluster::Cluster::SlowStartConfig& from, Millis& result) {
+absl::Status ReadSlowStart(const std::string& field, const cluster::Cluster::SlowStartConfig& from,
+                           Millis& result) {
   if (from.has_aggression()) return Unsupported(Sub(field, "aggression"));
   if (from.has_min_weight_percent()) return Unsupported(Sub(field, "min_weight_percent"));
   PANDO_ASSIGN_OR_RETURN(result,
