@@ -114,6 +114,8 @@ TEST(ProxyFlagsTest, RefusesBadValues) {
       {"workers", [](ProxyFlags& f) { f.workers = -1; }, "--workers: -1 is not in 0-256"},
       {"drain timeout", [](ProxyFlags& f) { f.drain_timeout = "soon"; },
        "--drain-timeout: \"soon\" is not a duration from 0s to 24h (for example 30s, 2m)"},
+      {"access log format", [](ProxyFlags& f) { f.access_log_format = "xml"; },
+       "--access-log-format: \"xml\" is not known (allowed: json, common, combined)"},
   };
   EXPECT_TRUE(ProxyFlags().Read().ok());
   for (const Case& c : cases) {

@@ -16,7 +16,7 @@ void Append(std::string& out, std::initializer_list<std::string_view> parts) {
 
 template <class Number>
 void AppendNumber(Number number, std::string& out) {
-  std::array<char, 24> digits;
+  std::array<char, 24> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   out.append(digits.data(), end);
 }

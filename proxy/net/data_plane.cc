@@ -295,7 +295,8 @@ DataPlaneStats DataPlane::Workers::Stats() const {
   return sum;
 }
 
-DataPlane::DataPlane(DataPlaneConfig config) : workers_(std::make_unique<Workers>(config)) {}
+DataPlane::DataPlane(DataPlaneConfig config)
+    : workers_(std::make_unique<Workers>(std::move(config))) {}
 DataPlane::~DataPlane() = default;
 absl::Status DataPlane::Start() { return workers_->Start(); }
 absl::Status DataPlane::PrepareListeners(const std::vector<Listener>& listeners) {

@@ -122,6 +122,10 @@ class MistakesTest(ClusterTest):
                  taken_address),
                 ('bad data dir', ['--data-dir', bad_dir, *others, *http_listen], ERROR, bad_dir),
             ]
+            if program == 'pando-proxy':
+                log = str(self.cluster.dir / 'file' / 'access.log')
+                cases.append(('bad access log', [*data, *http_listen, '--access-log', log], ERROR,
+                              f'access log: cannot open {log}'))
             for name, flags, code, word in cases:
                 with self.subTest(f'{program}: {name}'):
                     done = subprocess.run([str(BIN / program), *flags], capture_output=True,
