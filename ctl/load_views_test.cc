@@ -118,7 +118,7 @@ TEST(TopTextTest, InstancesShowProcessesWhenWide) {
 TEST(TopTextTest, NodesShowWhatIsUsedOfWhatThereIs) {
   const std::string text = TopText(TopScreen::kNodes, TopSort::kName, Example(), {});
   EXPECT_THAT(text, HasSubstr("1.50/4"));
-  EXPECT_THAT(text, HasSubstr("2G/8G"));
+  EXPECT_THAT(text, HasSubstr("2.0G/8.0G"));
   EXPECT_THAT(text, HasSubstr("50G/100G"));
   EXPECT_THAT(text, HasSubstr("node-2  lost"));
 }

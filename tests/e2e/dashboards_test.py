@@ -15,9 +15,9 @@ GRAFANA = ROOT / 'deploy' / 'grafana'
 WORDS = re.compile(r'\b(?:pando|process)_[a-z0-9_]+')
 
 
-def expand(expression):
+def expand(expression, rate_interval='1m'):
     """As Grafana fills in its variables when everything is chosen."""
-    expression = expression.replace('$__rate_interval', '1m')
+    expression = expression.replace('$__rate_interval', rate_interval)
     return re.sub(r'\$(app|node|proxy)\b', '.*', expression)
 
 

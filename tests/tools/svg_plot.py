@@ -35,8 +35,8 @@ def chart(title, series, *, x=0, y=0, width=420, height=260, x_ticks=(), log_x=F
     inner_w, inner_h = width - left - right, height - top - bottom
     points = [point for _, values in series for point in values if point[1] == point[1]]
     scale = math.log2 if log_x else float
-    low = min((scale(at) for at, _ in points), default=0.0)
-    high = max((scale(at) for at, _ in points), default=1.0)
+    edges = [scale(at) for at, _ in points] + [scale(at) for at, _ in x_ticks]
+    low, high = min(edges, default=0.0), max(edges, default=1.0)
     ceiling = nice_top(max((value for _, value in points), default=1.0))
 
     def place(at, value):
