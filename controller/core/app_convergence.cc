@@ -74,7 +74,7 @@ void Cluster::Core::Converge(AppEntry& entry, Instant now) {
 }
 
 bool Cluster::Core::IsHeld(const AppEntry& entry) const {
-  if (recovery_window_over_ && !frozen_) return false;
+  if (unheard_nodes_ == 0) return false;
   return std::any_of(entry.assignments.begin(), entry.assignments.end(), [&](const auto& pair) {
     const NodeEntry& node = NodeOf(pair.second);
     return !node.heard && node.state != NodeState::kLost;
@@ -242,7 +242,7 @@ void Cluster::Core::ArmDrain(const AppEntry& entry, AssignmentEntry& item, Insta
 }
 
 std::string Cluster::Core::DescribeHolders(const AssignmentEntry& item,
-                                           const std::vector<ProxyId>& holders) {
+                                           const std::vector<ProxyId>& holders) const {
   return absl::StrJoin(holders, ", ", [&](std::string* out, const ProxyId& id) {
     out->append(id.value);
     const auto said = item.in_flight.find(id);
@@ -253,7 +253,9 @@ std::string Cluster::Core::DescribeHolders(const AssignmentEntry& item,
     } else if (held.tunnels > 0) {
       absl::StrAppend(out, " (", held.tunnels, " tunnels)");
     } else {
-      absl::StrAppend(out, " (has to acknowledge)");
+      const auto proxy = proxies_.find(id);
+      const bool reports = proxy == proxies_.end() || proxy->second.capabilities.reports_drains;
+      out->append(reports ? " (has to acknowledge)" : " (does not report its requests)");
     }
   });
 }

@@ -20,6 +20,7 @@ Cluster::Core::Core(ClusterPolicy policy, DurableState state, Random random, Ins
     node.last_heard = now;
     node.hello.node = record.id;
     node.record = std::move(record);
+    ++unheard_nodes_;
     Unindex(node);
     ArmNodeDrain(node, now);
   }
@@ -177,6 +178,7 @@ AssignmentEntry& Cluster::Core::AddAssignment(AppEntry& entry, const Assignment&
   const auto [found, added] = nodes_.try_emplace(assignment.node);
   NodeEntry& node = found->second;
   if (added) {
+    ++unheard_nodes_;
     node.record.id = assignment.node;
     node.last_heard = started_;
   }

@@ -193,8 +193,8 @@ class Cluster::Core {
                                        const std::vector<std::optional<Health>>& healths) const;
   std::vector<DrainProxy> DrainProxies(const AppEntry& entry, const AssignmentEntry& item) const;
   void ArmDrain(const AppEntry& entry, AssignmentEntry& item, Instant now);
-  static std::string DescribeHolders(const AssignmentEntry& item,
-                                     const std::vector<ProxyId>& holders);
+  std::string DescribeHolders(const AssignmentEntry& item,
+                              const std::vector<ProxyId>& holders) const;
   DrainInput ToDrainInput(const AppEntry& entry, const AssignmentEntry& item) const;
   uint64_t AckedByAll(const AppId& id) const;
   bool IsAvailable(const AssignmentEntry& item, uint64_t acked_by_all) const;
@@ -282,15 +282,21 @@ class Cluster::Core {
   void LoseNode(NodeEntry& node, const std::string& how, Instant now);
   bool IsConfirmedLost(const NodeEntry& node, Instant now) const;
   void ForgetLoss(NodeEntry& node);
-  FleetCount CountFleet() const;
+  FleetCount CountFleet(Instant now) const;
   // How many of its instances proxies may be using.
-  static uint32_t Serving(const NodeEntry& node) {
-    return node.heard ? node.shown : node.used.instances;
+  // `by_tables`: every app has a table, so what none has serves nobody.
+  static uint32_t Serving(const NodeEntry& node, bool by_tables) {
+    return by_tables ? node.shown : node.used.instances;
   }
+  bool AllPublished() const;
   void UpdateFreeze(Instant now, bool give_grace);
   void ArmNode(NodeEntry& node, Instant now);
   void EndRecovery(Instant now);
   bool Counts(const NodeEntry& node) const { return node.heard || !node.assignments.empty(); }
+  // Soon after a start those that were not heard of yet count too: they may all be cut off.
+  bool CountsInFleet(const NodeEntry& node, Instant now) const {
+    return Counts(node) || now - started_ < policy_.loss_window;
+  }
   void MarkNodeDirty(const NodeEntry& node);
   void TakeReport(AppEntry& entry, AssignmentEntry& item, const InstanceReport& report);
   void TakeSilenceOf(AppEntry& entry, const AssignmentId& id);
@@ -303,6 +309,7 @@ class Cluster::Core {
   bool recovery_window_over_ = false;
   bool frozen_ = false;
   std::string frozen_reason_;
+  size_t unheard_nodes_ = 0;  // that have not said hello to this controller yet
 
   std::map<AppId, AppEntry> apps_;
   std::map<NodeId, NodeEntry> nodes_;

@@ -42,7 +42,7 @@ class ClusterHarness {
         policy_, model.Load(), [this] { return (uint64_t{rng_()} << 32) | rng_(); }, now);
     tables.clear();
     orders.clear();
-    connected_nodes_.clear();
+    connected_nodes.clear();
     connected_proxies_.clear();
     Do([&](Effects& e) { cluster->Start(now, e); });
   }
@@ -76,7 +76,7 @@ class ClusterHarness {
   absl::Status Connect(const std::string& name) { return Connect(HelloOf(name)); }
   absl::Status Connect(const NodeHello& hello) {
     auto status = Do([&](Effects& e) { return cluster->NodeConnected(hello, now, e); });
-    if (status.ok()) connected_nodes_.insert(hello.node);
+    if (status.ok()) connected_nodes.insert(hello.node);
     return status;
   }
   // A hello that reports all of the model's assignments of the node as ready.
@@ -109,7 +109,7 @@ class ClusterHarness {
   // Every ordered instance becomes ready, every stopped one goes, proxies acknowledge: one round.
   void Round() {
     for (const auto& [id, a] : std::map(model.assignments())) {
-      if (connected_nodes_.count(a.node) == 0) continue;
+      if (connected_nodes.count(a.node) == 0) continue;
       if (a.wish == Wish::kStop) {
         Gone(id);
       } else if (State(id) == "assigned" || State(id) == "starting") {
@@ -177,7 +177,7 @@ class ClusterHarness {
   void Pass(Millis by, const std::set<std::string>& silent = {}) {
     for (const Instant end = now + by; now < end;) {
       now += std::min<Instant::duration>(Millis{100}, end - now);
-      for (const NodeId& node : connected_nodes_) {
+      for (const NodeId& node : connected_nodes) {
         if (silent.count(node.value) > 0) continue;
         Do([&](Effects& e) { cluster->NodeHeartbeat(node, now, e); });
       }
@@ -247,10 +247,10 @@ class ClusterHarness {
   const ClusterPolicy policy_;
   std::mt19937 rng_{7};
   std::map<AssignmentId, uint16_t> ports_;
-  std::set<NodeId> connected_nodes_;
   std::set<ProxyId> connected_proxies_;
 
  public:
+  std::set<NodeId> connected_nodes;
   Instant now{std::chrono::hours{1}};
   DurableModel model;
   std::unique_ptr<Cluster> cluster;

@@ -35,7 +35,7 @@ absl::Status Cluster::Core::NodeConnected(const NodeHello& hello, Instant now) {
   if (joined) AddEvent("node-joined", {}, "", hello.node, hello.address);
   if (joined || node.state == NodeState::kLost) RebalanceSoon(now);
 
-  node.heard = true;
+  if (!std::exchange(node.heard, true) && !joined) --unheard_nodes_;
   node.connected = true;
   std::vector<InstanceReport> reports = hello.instances;
   node.hello = hello;
@@ -215,7 +215,7 @@ void Cluster::Core::JudgeNodes(const std::vector<NodeId>& due, Instant now) {
 void Cluster::Core::LoseNode(NodeEntry& node, const std::string& how, Instant now) {
   if (Counts(node)) AddEvent("node-lost", {}, "", node.record.id, how);
   node.lost_at = now;
-  node.instances_lost = Serving(node);
+  node.instances_lost = Serving(node, AllPublished());
   deadlines_.Set({DeadlineKey::kLossWindow, node.record.id.value}, now + policy_.loss_window);
   SetNodeState(node, NodeState::kLost);
 }
@@ -235,12 +235,19 @@ void Cluster::Core::ForgetLoss(NodeEntry& node) {
   deadlines_.Clear({DeadlineKey::kLossWindow, node.record.id.value});
 }
 
-FleetCount Cluster::Core::CountFleet() const {
+bool Cluster::Core::AllPublished() const {
+  return std::all_of(apps_.begin(), apps_.end(), [](const auto& pair) {
+    return pair.second.published || pair.second.assignments.empty();
+  });
+}
+
+FleetCount Cluster::Core::CountFleet(Instant now) const {
   FleetCount fleet;
+  const bool by_tables = AllPublished();
   for (const auto& [id, node] : nodes_) {
     const bool lost = node.state == NodeState::kLost;
-    if (!Counts(node) || (lost && !node.lost_at)) continue;
-    const size_t instances = lost ? node.instances_lost : Serving(node);
+    if (!CountsInFleet(node, now) || (lost && !node.lost_at)) continue;
+    const size_t instances = lost ? node.instances_lost : Serving(node, by_tables);
     fleet.nodes += 1;
     fleet.instances += instances;
     if (!lost && node.state != NodeState::kSuspect) continue;
@@ -251,7 +258,7 @@ FleetCount Cluster::Core::CountFleet() const {
 }
 
 void Cluster::Core::UpdateFreeze(Instant now, bool give_grace) {
-  const FleetCount fleet = CountFleet();
+  const FleetCount fleet = CountFleet(now);
   // With nobody silent but those already replaced there is nothing to protect.
   const bool any_suspect = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& pair) {
     return pair.second.state == NodeState::kSuspect && Counts(pair.second);

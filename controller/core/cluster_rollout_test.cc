@@ -224,7 +224,7 @@ TEST(ClusterDrainTest, TheTimeoutNamesWhoHoldsIt) {
   ASSERT_EQ(d.h.Count("drain-timeout"), 1u);
   for (const TimelineEvent& e : d.h.events) {
     if (e.kind != "drain-timeout") continue;
-    EXPECT_EQ(e.message, "still held by other-client");
+    EXPECT_EQ(e.message, "still held by other-client (does not report its requests)");
   }
 }
 

@@ -128,6 +128,10 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
                         moves);
   }
   const InstanceReport& report = *item.report;
+  if (IsCrashLoop(report)) {
+    return absl::StrCat("crash loop: ", DescribeCrash(report), "; started ", report.restarts + 1,
+                        " times, is tried again and again", moves);
+  }
   switch (report.phase) {
     case Phase::kStarting:
       return WithDetail("starting: its probe has not passed yet", report.detail) + moves;
@@ -136,9 +140,8 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
     case Phase::kUnhealthy:
       return WithDetail("unhealthy, out of rotation until its probe passes", report.detail) + moves;
     case Phase::kBackoff:
-      return absl::StrCat(
-          WithDetail(IsCrashLoop(report) ? "crash loop" : "backoff", DescribeCrash(report)),
-          "; started ", report.restarts + 1, " times, starts again soon", moves);
+      return absl::StrCat(WithDetail("backoff", DescribeCrash(report)), "; started ",
+                          report.restarts + 1, " times, starts again soon", moves);
     case Phase::kStopping:
       return "stopping: the agent ends it";
     case Phase::kFailed:

@@ -49,9 +49,7 @@ Moves::Moves(std::vector<AssignmentView> views) {
       merged_.push_back(view);
       continue;
     }
-    AssignmentView& merged = merged_[at->second];
-    merged.available |= view.available;
-    merged.serving |= view.serving;
+    merged_[at->second].Join(view);
   }
   for (const AssignmentView& view : views) {
     if (view.wish != Wish::kRun || view.lost) continue;

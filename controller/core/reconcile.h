@@ -28,6 +28,12 @@ struct AssignmentView {
   bool lost = false;       // its node is lost
   bool leaving = false;    // another node is to take it over, see moves.h
   bool evicted = false;    // is to go even if nothing takes it over
+
+  // As one with another of the same slot and revision: together they serve as well as the better.
+  void Join(const AssignmentView& other) {
+    serving |= other.serving;
+    available |= other.available;
+  }
 };
 
 struct Placing {

@@ -175,6 +175,11 @@ class MassLossTest(ClusterTest):
         self.assertIn('proxies confirm it', lost[0])
         print(f'two of three died: 6 ready again after {replaced_after:.1f} s, '
               f'{load.result["failed"]} of {load.result["requests"]} requests failed', flush=True)
+        # What comes back stops what was replaced.
+        cluster.hosts.join('node-2')
+        cluster.hosts.join('node-3')
+        wait_until(lambda: sum(map(len, cluster.real_instances().values())) == 6, 40,
+                   lambda: f'no double instances, but {cluster.real_instances()}')
 
     def test_a_controller_that_lost_sight_changes_nothing(self):
         cluster = self.cluster

@@ -10,7 +10,7 @@ from processes import wait_until
 # Says which instance it is, on an upgraded connection that it keeps open.
 TUNNEL_APP = """
 const server = require('http').createServer((_, answer) => answer.end('ok'));
-server.on('upgrade', (_, wire) => wire.on('error', () => {}).write(
+server.on('upgrade', (_, wire) => wire.on('error', () => {}).on('end', () => wire.end()).write(
     'HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n' +
     process.env.PANDO_INSTANCE + '\\n'));
 server.listen(process.env.PORT);

@@ -76,7 +76,7 @@ TEST(ClusterSim, UsersDoNotSeeWhatTheControlPlaneSuffers) {
   const Seeds seeds = WhichSeeds(500);
   for (uint32_t i = 0; i < seeds.count; ++i) {
     const uint32_t seed = seeds.first + i * seeds.step;
-    World world(seed);
+    World world(seed, /*rebalances=*/false);
     world.AwaitSettled();
     world.ShakeControlPlane(Millis{60'000});
     Check(world, seed);

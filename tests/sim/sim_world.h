@@ -19,7 +19,8 @@ namespace pando::sim {
 
 class World {
  public:
-  explicit World(uint32_t seed);
+  // `rebalances`: the controller moves instances by itself.
+  explicit World(uint32_t seed, bool rebalances = true);
 
   // Faults and commands at random for `by`.
   void Storm(Millis by);
@@ -67,6 +68,7 @@ class World {
   void CheckDrain(const Assignment& assignment);
   void CheckSlots();
   void CheckTwins();
+  void Live(Millis by);
   void Uncordon(const NodeId& node);
   void HangController();
   void StayCalm();
