@@ -14,7 +14,8 @@ Cluster::Core::Core(ClusterPolicy policy, DurableState state, Random random, Ins
     : policy_(policy),
       lease_policy_{policy.suspect_after, policy.lost_after},
       random_(std::move(random)),
-      started_(now) {
+      started_(now),
+      last_tick_(now) {
   for (NodeRecord& record : state.nodes) {
     NodeEntry& node = nodes_[record.id];
     node.last_heard = now;
@@ -70,6 +71,8 @@ void Cluster::Core::Start() {
 }
 
 void Cluster::Core::Tick(Instant now) {
+  // They come every 100 ms: after a longer pause this controller, or its host, slept.
+  if (now - std::exchange(last_tick_, now) > Millis{1'000}) woke_at_ = now;
   std::vector<NodeId> due_nodes;
   while (const auto key = deadlines_.TakeDue(now)) {
     switch (key->kind) {

@@ -306,6 +306,8 @@ class Cluster::Core {
   const LeasePolicy lease_policy_;
   const Random random_;
   const Instant started_;
+  Instant last_tick_;
+  std::optional<Instant> woke_at_;  // the tick after the last pause
   bool recovery_window_over_ = false;
   bool frozen_ = false;
   std::string frozen_reason_;

@@ -193,7 +193,10 @@ void Cluster::Core::JudgeNodes(const std::vector<NodeId>& due, Instant now) {
     if (node.state != NodeState::kReady || now < SuspectAt(lease_policy_, node.last_heard)) {
       continue;
     }
-    node.suspect_since = node.heard ? now : SuspectAt(lease_policy_, node.last_heard);
+    // Who stays away after a start is silent since then - unless this controller slept meanwhile,
+    // and their hellos are still waiting to be read.
+    const bool slept = woke_at_ == now;
+    node.suspect_since = node.heard || slept ? now : SuspectAt(lease_policy_, node.last_heard);
     SetNodeState(node, NodeState::kSuspect);
     if (Counts(node)) AddEvent("node-suspect", {}, "", id, "");
   }

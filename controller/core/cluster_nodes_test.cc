@@ -290,6 +290,20 @@ TEST(ClusterRecoveryTest, WhoStaysAwayIsSilentSinceTheStart) {
   EXPECT_EQ(h.PerNode().count("n3"), 0u);
 }
 
+TEST(ClusterRecoveryTest, AControllerThatSleptWaitsForTheHellosItDidNotRead) {
+  ThreeNodes h;
+  const auto before = h.model.assignments();
+  h.Restart();
+  ASSERT_TRUE(h.Connect(h.HelloWithAll("n1")).ok());
+  ASSERT_TRUE(h.Connect(h.HelloWithAll("n2")).ok());
+  h.now += seconds(20);
+  h.Do([&](Effects& e) { h.cluster->Tick(h.now, e); });
+  EXPECT_EQ(h.Shown(), "none");
+  EXPECT_EQ(h.model.assignments(), before);
+  ASSERT_TRUE(h.Connect(h.HelloWithAll("n3")).ok());
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy web.3:healthy");
+}
+
 TEST(ClusterRecoveryTest, MostStayAway) {
   ThreeNodes h;
   h.Restart();

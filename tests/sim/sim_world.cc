@@ -427,40 +427,42 @@ void World::ProcessOrderedToStop(const Process& process) {
   }
 }
 
-// Of one slot and revision at most one is wanted, or two while one hands over to the other.
+// Of one slot and revision at most one is to stay, or two where a move was given up while the
+// controller was down.
 void World::CheckSlots() {
   std::map<std::tuple<AppId, uint32_t, uint32_t>, int> wanted;
   for (const InstanceStatus& status : controller.cluster()->GetInstances({})) {
     const Assignment& a = status.assignment;
-    if (a.id.empty() || a.wish != Wish::kRun) continue;
+    if (a.id.empty() || a.wish != Wish::kRun || status.leaving) continue;
     if (++wanted[{a.app, a.slot, a.revision}] > 2) {
       Violation(absl::StrCat("three of ", a.app.value, ".", a.slot, " revision ", a.revision));
     }
   }
 }
 
-// Of one slot and revision two are ready on nodes in sight only while one hands over to the other.
+// Of one slot and revision the same two are ready, on nodes in sight and not draining, only while
+// one hands over to the other.
 void World::CheckTwins() {
-  std::map<std::pair<AppId, uint32_t>, std::map<uint32_t, int>> ready;
+  std::map<std::tuple<AppId, uint32_t, uint32_t>, std::set<AssignmentId>> ready;
   for (const auto& agent : agents_) {
     if (!agent->connected()) continue;
     for (const auto& [id, process] : agent->processes()) {
-      if (process.stopping || process.report.phase != Phase::kReady) continue;
+      const auto wish = wishes_.find(id);
+      if (process.report.phase != Phase::kReady || wish == wishes_.end()) continue;
       const Assignment& a = process.assignment;
-      ++ready[{a.app, a.slot}][a.revision];
+      if (wish->second == Wish::kRun) ready[{a.app, a.slot, a.revision}].insert(id);
     }
   }
-  for (const auto& [slot, by_revision] : ready) {
-    const bool twins = std::any_of(by_revision.begin(), by_revision.end(),
-                                   [](const auto& count) { return count.second > 1; });
-    if (!twins) {
-      twins_since_.erase(slot);
-      continue;
-    }
-    const Instant since = twins_since_.try_emplace(slot, executor.Now()).first->second;
+  std::map<std::set<AssignmentId>, Instant> twins;
+  for (const auto& [slot, ids] : ready) {
+    if (ids.size() < 2) continue;
+    const auto before = twins_since_.find(ids);
+    const Instant since = before == twins_since_.end() ? executor.Now() : before->second;
+    twins[ids] = since;
     if (executor.Now() - since <= kHandOver) continue;
-    Violation(absl::StrCat("two of ", slot.first.value, ".", slot.second, " are ready for long"));
+    Violation(absl::StrCat(ids.begin()->value, " and another one are ready for long"));
   }
+  twins_since_ = std::move(twins);
 }
 
 void World::ProcessExited(const AssignmentId& id) {

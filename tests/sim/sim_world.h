@@ -83,7 +83,7 @@ class World {
   bool little_room_ = false;  // placements have to wait for each other
   uint32_t releases_ = 0;
   bool calm_ = false;
-  std::map<std::pair<AppId, uint32_t>, Instant> twins_since_;
+  std::map<std::set<AssignmentId>, Instant> twins_since_;
   std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment
 
   std::map<AssignmentId, Phase> seen_;               // as the controller was told
