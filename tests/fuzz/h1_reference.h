@@ -3,11 +3,13 @@
 // one.
 #pragma once
 
+#include <algorithm>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -56,17 +58,24 @@ size_t Feed(Parser& parser, std::string_view bytes, boost::beast::error_code& fa
   return used;
 }
 
-// The head has been read by both; `fields` are ours.
+// The head has been read by both; `fields` are ours. Beast keeps those of one name together, so
+// each is compared with theirs of that name and number.
 template <class Parser>
 void CompareFields(const Parser& parser, const std::vector<HeaderField>& fields) {
-  auto theirs = parser.get().begin();
-  for (const HeaderField& field : fields) {
-    Require(theirs != parser.get().end(), "fewer fields");
-    Require(View(theirs->name_string()) == field.name, "a field's name");
-    Require(View(theirs->value()) == field.value, "a field's value");
-    ++theirs;
+  const auto& theirs = parser.get();
+  const auto count = static_cast<size_t>(std::distance(theirs.begin(), theirs.end()));
+  Require(count == fields.size(), "the number of fields");
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const std::string_view name = fields[i].name;
+    const auto number =
+        std::count_if(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(i),
+                      [&](const HeaderField& field) { return EqualsIgnoreCase(field.name, name); });
+    const auto range = theirs.equal_range(boost::beast::string_view(name.data(), name.size()));
+    Require(std::distance(range.first, range.second) > number, "a field is missing");
+    const auto found = std::next(range.first, number);
+    Require(View(found->name_string()) == name, "a field's name");
+    Require(View(found->value()) == fields[i].value, "a field's value");
   }
-  Require(theirs == parser.get().end(), "more fields");
 }
 
 // What follows the head, by our framing and by theirs.
