@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace pando::proxy {
 namespace {
 
@@ -127,12 +129,19 @@ TEST(ForwardedTest, KnowsATraceparent) {
   const std::string good = "00-" + trace + "-" + parent + "-01";
   EXPECT_TRUE(IsTraceparent(good));
   EXPECT_TRUE(IsTraceparent("cc-" + trace + "-" + parent + "-01-what-ever"));
-  for (const std::string& bad :
-       {std::string(), "ff-" + trace + "-" + parent + "-01", good + "-more", good.substr(0, 54),
-        "cc-" + trace + "-" + parent + "-01x", "00-" + std::string(32, '0') + "-" + parent + "-01",
-        "00-" + trace + "-" + std::string(16, '0') + "-01", "0g-" + trace + "-" + parent + "-01",
-        "00-4BF92F3577B34DA6A3CE929D0E0E4736-" + parent + "-01",
-        "00_" + trace + "-" + parent + "-01"}) {
+  const std::string bad_ones[] = {
+      "",
+      absl::StrCat("ff-", trace, "-", parent, "-01"),
+      absl::StrCat(good, "-more"),
+      good.substr(0, 54),
+      absl::StrCat("cc-", trace, "-", parent, "-01x"),
+      absl::StrCat("00-", std::string(32, '0'), "-", parent, "-01"),
+      absl::StrCat("00-", trace, "-", std::string(16, '0'), "-01"),
+      absl::StrCat("0g-", trace, "-", parent, "-01"),
+      absl::StrCat("00-4BF92F3577B34DA6A3CE929D0E0E4736-", parent, "-01"),
+      absl::StrCat("00_", trace, "-", parent, "-01"),
+  };
+  for (const std::string& bad : bad_ones) {
     SCOPED_TRACE(bad);
     EXPECT_FALSE(IsTraceparent(bad));
   }

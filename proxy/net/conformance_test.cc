@@ -75,9 +75,7 @@ std::vector<Vector> RefusedHeads() {
   };
   for (const char* bad : {"xchunked", "chunked, identity", "identity, chunked", "chunked, chunked",
                           ", chunked", "chunked,", "chunked;q=1", "\"chunked\"", "chunked\x0b",
-                          "\x0b"
-                          "chunked",
-                          "chunk", "gzip", "cow", ""}) {
+                          "\013chunked", "chunk", "gzip", "cow", ""}) {
     vectors.push_back({absl::StrCat("coding ", bad),
                        absl::StrCat(post, "Transfer-Encoding: ", bad, "\r\n\r\n0\r\n\r\n")});
   }
