@@ -28,7 +28,6 @@ absl::Status Failed(const char* what) { return absl::ErrnoToStatus(errno, what);
 absl::StatusOr<UniqueFd> MakeSocket(const std::string& path, sockaddr_un& address) {
   UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Failed("cannot make a unix socket");
-  address = {};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), std::min(path.size(), sizeof(address.sun_path) - 1));
   return fd;
@@ -49,7 +48,7 @@ absl::StatusOr<UniqueFd> WriteSnapshot(const XdsSnapshot& snapshot) {
 
 absl::StatusOr<XdsSnapshot> ReadSnapshot(const UniqueFd& fd) {
   std::string bytes;
-  std::array<char, 16 * 1024> buffer;
+  std::array<char, 16 * 1024> buffer{};
   while (true) {
     const ssize_t n =
         pread(fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(bytes.size()));
@@ -104,7 +103,7 @@ absl::StatusOr<TakeoverAddress> TakeoverAddressIn(const std::string& data_dir) {
 
 absl::StatusOr<UniqueFd> ListenForTakeover(const std::string& data_dir) {
   PANDO_ASSIGN_OR_RETURN(const TakeoverAddress place, TakeoverAddressIn(data_dir));
-  sockaddr_un address;
+  sockaddr_un address{};
   PANDO_ASSIGN_OR_RETURN(UniqueFd fd, MakeSocket(place.path, address));
   unlink(place.path.c_str());
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
@@ -116,7 +115,7 @@ absl::StatusOr<UniqueFd> ListenForTakeover(const std::string& data_dir) {
 
 absl::StatusOr<UniqueFd> ConnectForTakeover(const std::string& data_dir) {
   PANDO_ASSIGN_OR_RETURN(const TakeoverAddress place, TakeoverAddressIn(data_dir));
-  sockaddr_un address;
+  sockaddr_un address{};
   PANDO_ASSIGN_OR_RETURN(UniqueFd fd, MakeSocket(place.path, address));
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno == ECONNREFUSED || errno == ENOENT) return absl::NotFoundError("nobody listens");

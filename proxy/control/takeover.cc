@@ -74,8 +74,7 @@ void Succession::Over() {
 // ---- the old process
 
 TakeoverServer::TakeoverServer(EventLoop& loop, std::string data_dir, Hooks hooks)
-    : loop_(loop),
-      data_dir_(std::move(data_dir)),
+    : data_dir_(std::move(data_dir)),
       hooks_(std::move(hooks)),
       acceptor_(loop.io()),
       wire_(loop.io()) {}

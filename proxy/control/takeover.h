@@ -65,7 +65,6 @@ class TakeoverServer {
   void OnMessage();
   void Forget(const std::string& why);
 
-  EventLoop& loop_;
   const std::string data_dir_;
   const Hooks hooks_;
   boost::asio::posix::stream_descriptor acceptor_;

@@ -94,6 +94,11 @@ TlsChannel::Result TlsChannel::Read(std::span<char> plain, std::string_view& byt
       break;
     }
     filled += count;
+    // To ask once more for what cannot be there costs as much as a small record.
+    if (fed_.empty() && held_.empty() && SSL_pending(ssl_.get()) == 0) {
+      error = SSL_ERROR_WANT_READ;
+      break;
+    }
   }
   has_more_ = error == SSL_ERROR_NONE;
   if (!established_) NoteProgress();

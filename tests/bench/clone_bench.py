@@ -101,12 +101,20 @@ def machine():
             f'Node.js {node.stdout.strip()}')
 
 
-def document(results, options, command):
+def other_work(load_before):
+    """Figures made beside other work say so."""
+    if load_before < 0.5:
+        return ''
+    return (f' Other work had the machine at a load of {load_before:.1f} before the run and went on '
+            'beside it: compare the lines with each other, not with other runs.')
+
+
+def document(results, options, command, load_before):
     today = datetime.date.today().isoformat()
     one, four = results[1]['pando'], results[4]['pando']
     return f"""# Cloning a blocking app
 
-{today}, {machine()}; everything on one machine, load included.
+{today}, {machine()}; everything on one machine, load included.{other_work(load_before)}
 
 ```
 {command}
@@ -145,6 +153,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    load_before = os.getloadavg()[0]
     cluster = Cluster()
     results = {}
     try:
@@ -163,7 +172,8 @@ def main():
     if options.write:
         DOCUMENTS.mkdir(exist_ok=True)
         command = 'tests/bench/clone ' + ' '.join(sys.argv[1:])
-        (DOCUMENTS / 'clone.md').write_text(document(results, options, command), encoding='utf-8')
+        (DOCUMENTS / 'clone.md').write_text(
+            document(results, options, command, load_before), encoding='utf-8')
         (DOCUMENTS / 'clone.svg').write_text(picture(results, options), encoding='utf-8')
     failed = sum(got['failed'] for of in results.values() for got in of.values())
     for complaint in complaints:

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -294,5 +295,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: core_bench [--quick]\n");
     return 2;
   }
-  return pando::controller::Run(quick);
+  try {
+    return pando::controller::Run(quick);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "core_bench: %s\n", error.what());
+    return 1;
+  }
 }

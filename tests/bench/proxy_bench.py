@@ -3,7 +3,8 @@
 One worker each, pinned to core 0; the load and the app are on core 1. Rounds go through the proxies
 in turn, so that whatever else the machine does meets all of them; medians are shown. Retries,
 timeouts, passive health and metrics are on, access logs are off. "floor" forwards bytes without
-looking at them (tests/bench/tcp_floor.cc): what is left above it is the proxy's own.
+looking at them (tests/bench/tcp_floor.cc): only what is above it could still be saved in user space,
+the rest is the kernel's TCP path.
 """
 import argparse
 import datetime
@@ -125,7 +126,8 @@ def main():
             output.append(line)
 
     with Bench() as bench:
-        for name in options.case or [*CASES, IDLE]:
+        # Idle clients first: memory that a load has made a process take is kept, and hides theirs.
+        for name in options.case or [IDLE, *CASES]:
             if name == IDLE:
                 show(idle_table(bench.proxies[:3], idle))
                 continue

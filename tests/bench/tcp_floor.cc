@@ -58,7 +58,7 @@ class Floor {
   }
 
   [[noreturn]] void Run() {
-    std::array<epoll_event, 256> events;
+    std::array<epoll_event, 256> events{};
     while (true) {
       const int count = epoll_wait(epoll_, events.data(), events.size(), -1);
       for (int i = 0; i < count; ++i) {
