@@ -84,7 +84,8 @@ TEST(DecodeClusterTest, ReadsInlineEndpoints) {
 TEST(DecodeClusterTest, TakesTheFirstKnownLoadBalancingPolicy) {
   auto from = GoodCluster();
   from.set_lb_policy(xds_cluster::Cluster::CLUSTER_PROVIDED);  // superseded
-  for (const char* name : {"maglev.v3.Maglev", "random.v3.Random", "round_robin.v3.RoundRobin"}) {
+  for (const char* name : {"client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin",
+                           "random.v3.Random", "round_robin.v3.RoundRobin"}) {
     from.mutable_load_balancing_policy()
         ->add_policies()
         ->mutable_typed_extension_config()
