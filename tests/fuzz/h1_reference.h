@@ -81,6 +81,8 @@ void CompareFields(const Parser& parser, const std::vector<HeaderField>& fields)
 // What follows the head, by our framing and by theirs.
 template <class Parser>
 void CompareBodies(Parser& parser, BodyKind kind, uint64_t length, std::string_view rest) {
+  // Beast makes room for all of it at once.
+  if (kind == BodyKind::kLength && length > (uint64_t{1} << 20)) return;
   BodyFramer ours;
   ours.Start(kind, length);
   std::string payload;
