@@ -179,6 +179,8 @@ void Exchange::StartOn(uint32_t index) {
   worker_.pool().AddUser(*host_);
   host_->counters->in_flight.fetch_add(1, std::memory_order_relaxed);
   answered_ = false;
+  unanswered_ = true;
+  ++host_->unanswered;
   worker_.StartChecks();
   ++attempts_;
   attempt_started_ = worker_.poller().now();
@@ -328,6 +330,7 @@ void Exchange::ReleaseUpstream(bool reusable) {
 void Exchange::LeaveEndpoint() {
   if (host_ == nullptr) return;
   UpstreamHost& host = *std::exchange(host_, nullptr);
+  if (std::exchange(unanswered_, false)) --host.unanswered;
   if (std::exchange(tunnelled_, false)) {
     host.counters->tunnels.fetch_sub(1, std::memory_order_relaxed);
   }

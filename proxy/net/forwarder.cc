@@ -17,6 +17,18 @@ constexpr size_t kCopyBytes = 4 * 1024;
 // Reads in a row before other connections get their turn.
 constexpr int kMaxRounds = 16;
 constexpr size_t kMaxKeptCapacity = 16 * 1024;
+// A response that goes on for so long is a stream: it holds no slot of its instance any more.
+constexpr Millis kStreamAfter{500};
+
+bool IsEventStream(const ResponseHead& head) {
+  constexpr std::string_view kType = "text/event-stream";
+  for (const HeaderField& field : head.fields) {
+    if (!EqualsIgnoreCase(field.name, "content-type")) continue;
+    return field.value.size() >= kType.size() &&
+           EqualsIgnoreCase(field.value.substr(0, kType.size()), kType);
+  }
+  return false;
+}
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -286,6 +298,8 @@ void Exchange::OnResponseBytes(std::string_view bytes) {
   if (!head_sent_) {
     TakeResponseHeads(bytes);
   } else {
+    // Whoever is still at it sends as it pleases and computes for others meanwhile.
+    if (slot_ != nullptr && last_progress_ - response_started_ > kStreamAfter) LeaveSlot();
     SendBody(bytes, {});
   }
 }
@@ -340,6 +354,7 @@ void Exchange::TakeResponseHeads(std::string_view bytes) {
 }
 
 void Exchange::NoteAnswer() {
+  if (std::exchange(unanswered_, false)) --host_->unanswered;
   host_->suspicion.OnSuccess();
   host_->counters->answered_at.store(worker_.poller().now().time_since_epoch().count(),
                                      std::memory_order_relaxed);
@@ -348,6 +363,8 @@ void Exchange::NoteAnswer() {
 void Exchange::StartResponse(const ResponseHead& head, std::string_view body) {
   NoteAnswer();
   NoteStatus(head.status);
+  response_started_ = worker_.poller().now();
+  if (slot_ != nullptr && IsEventStream(head)) LeaveSlot();
   served_by_ = host_->stats.get();
   response_body_.Start(head.body, head.content_length);
   upstream_keep_alive_ = head.keep_alive;

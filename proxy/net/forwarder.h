@@ -143,7 +143,9 @@ class Exchange {
   // A slot of an endpoint's concurrency limit, from before the request is sent to its end.
   std::shared_ptr<EndpointCounters> slot_;
   Instant slot_taken_{};
-  bool answered_ = false;  // by the attempt that holds the slot
+  Instant response_started_{};
+  bool unanswered_ = false;  // counted in host_->unanswered
+  bool answered_ = false;    // by the attempt that holds the slot
   // In the queue.
   uint64_t ticket_ = 0;  // 0: not in it
   Instant queued_at_{};

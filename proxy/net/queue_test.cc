@@ -178,6 +178,25 @@ TEST_F(QueueTest, ANewInstanceServesThoseWhoWaitAndADrainingOneDoesNot) {
   EXPECT_EQ(proxy.InFlight(old.port()), 0u);
 }
 
+TEST_F(QueueTest, AStreamHoldsNoSlot) {
+  TestApp app([](Wire& wire, int) {
+    while (const auto request = wire.ReadMessage()) {
+      if (request->Has("GET /events")) {
+        wire.Send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+        wire.ReadMessage();  // for ever
+        return;
+      }
+      wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+  });
+  proxy.Serve({{app.port()}});
+  auto listener = proxy.Connect();
+  listener->Send("GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(listener->ReadUntil("data: 1\n\n").has_value());
+  auto client = proxy.Connect();
+  EXPECT_EQ(client->Ask(Get(1))->status(), 200);
+}
+
 TEST_F(QueueTest, AHigherLimitMakesRoomAtOnce) {
   HeldApp app;
   proxy.Serve({{app.port()}});
@@ -300,6 +319,55 @@ TEST(OutlierTrafficTest, AnInstanceThatStopsAnsweringIsPassedOver) {
     EXPECT_EQ(client->Ask(Get(1))->status(), 200);
     return hung.order().size() > before;
   }));
+}
+
+TEST(OutlierTrafficTest, AnInstanceThatStreamsIsNotTakenForStalled) {
+  TestApp streaming([](Wire& wire, int) {
+    while (auto request = wire.ReadMessage()) {
+      if (request->Has("/stream")) {
+        wire.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n");
+        wire.AtEnd();
+        return;
+      }
+      wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstreaming");
+    }
+  });
+  std::atomic<int> held{0};
+  TestApp other([&](Wire& wire, int) {
+    while (auto request = wire.ReadMessage()) {
+      if (request->Has("/hold")) {
+        ++held;
+        wire.AtEnd();
+        return;
+      }
+      wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
+    }
+  });
+  TestProxy proxy({.workers = 1});
+  proxy.policy = LbPolicy::kLeastRequest;
+  proxy.Serve({{streaming.port()}});
+  auto stream = proxy.Connect();
+  stream->Send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(stream->ReadUntil(".\r\n").has_value());
+  proxy.Serve({{streaming.port()}, {other.port()}});
+  // The other one has less to do and answers everything, for longer than a stall takes.
+  auto client = proxy.Connect();
+  uint64_t asked = 0;
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < Millis{2'600}) {
+    ASSERT_EQ(client->Ask(Get(0))->body, "other");
+    ++asked;
+  }
+  // As soon as the other one has as much to do, the streaming one gets requests again.
+  std::vector<std::unique_ptr<Wire>> holders;
+  ASSERT_TRUE(Eventually([&] { return proxy.Stats().requests_total == asked; }));
+  while (held < 5 && proxy.Stats().requests_total == asked) {
+    const int before = held;
+    holders.push_back(proxy.Connect());
+    holders.back()->Send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(Eventually([&] { return held > before || proxy.Stats().requests_total > asked; }));
+  }
+  EXPECT_LE(held, 2);
 }
 
 }  // namespace

@@ -5,6 +5,19 @@
 
 namespace pando::proxy {
 
+bool LimitsSlots(const Cluster& cluster) {
+  switch (cluster.concurrency.kind) {
+    case Concurrency::Kind::kFixed:
+      return true;
+    case Concurrency::Kind::kUnlimited:
+      return false;
+    case Concurrency::Kind::kAuto:
+      break;
+  }
+  return cluster.lb_policy != LbPolicy::kRingHash && cluster.lb_policy != LbPolicy::kMaglev &&
+         cluster.lb_policy != LbPolicy::kSticky;
+}
+
 bool WaitingRoom::Join(Ticket ticket, uint32_t max) {
   const std::lock_guard lock(mutex_);
   if (queue_.size() >= max) return false;
@@ -41,7 +54,7 @@ bool WaitingRoom::Leave(uint64_t id) {
 
 void SharedCluster::SetOptions(const Cluster& cluster) {
   const std::lock_guard lock(check_mutex_);
-  const bool adapts = cluster.concurrency.kind == Concurrency::Kind::kAuto;
+  const bool adapts = cluster.concurrency.kind == Concurrency::Kind::kAuto && LimitsSlots(cluster);
   if (adapts && !std::exchange(adapts_, true)) limit_ = ConcurrencyLimit();
   if (!adapts) {
     adapts_ = false;

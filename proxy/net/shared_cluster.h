@@ -24,6 +24,10 @@
 
 namespace pando::proxy {
 
+// Whether instances have slots at all. Not where requests belong to an instance: those that wait go
+// to whichever is free, so a limit there has to be asked for.
+bool LimitsSlots(const Cluster& cluster);
+
 class WaitingRoom {
  public:
   struct Ticket {

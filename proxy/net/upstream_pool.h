@@ -32,6 +32,7 @@ struct UpstreamHost {
   bool pickable = false;  // by the worker's current table
   size_t users = 0;       // connections and requests that refer to this
   Suspicion suspicion;
+  uint32_t unanswered = 0;     // attempts of this worker that wait for a response to begin
   Instant last_answer_seen{};  // see Worker::AvoidStalled
   Instant silent_since{};
   IdleLimit idle_limit;

@@ -292,10 +292,8 @@ void Worker::AvoidStalled(WorkerCluster& cluster, Instant now) {
   const bool others_answer = now - last_answer <= kStall;
   for (UpstreamHost* host : cluster.hosts) {
     if (host == nullptr) continue;
-    const uint32_t in_flight = host->counters->in_flight.load(std::memory_order_relaxed);
-    const uint32_t tunnels = host->counters->tunnels.load(std::memory_order_relaxed);
-    const bool busy = in_flight > tunnels;
-    if (!busy || anew || AnsweredAt(*host->counters) != host->last_answer_seen) {
+    // Responses that have begun - events, downloads - may go on for hours and owe nothing.
+    if (host->unanswered == 0 || anew || AnsweredAt(*host->counters) != host->last_answer_seen) {
       host->last_answer_seen = AnsweredAt(*host->counters);
       host->silent_since = now;
       continue;

@@ -50,7 +50,7 @@ struct WorkerCluster {
         counters(stats),
         shared(std::move(of_all)) {}
 
-  bool limits_slots() const { return cluster->concurrency.kind != Concurrency::Kind::kUnlimited; }
+  bool limits_slots() const { return LimitsSlots(*cluster); }
   // Of the endpoint with these counters; nullopt when it is not there or drains.
   std::optional<uint32_t> IndexOf(const EndpointCounters& endpoint) const;
 

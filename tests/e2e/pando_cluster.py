@@ -285,7 +285,7 @@ class ClusterTest(unittest.TestCase):
             self.cluster.remove_files()
         return result
 
-    def assert_no_failures(self, load, at_least=50):
+    def assert_no_failures(self, load, at_least=10):
         """At least so many requests, none failed."""
         self.assertEqual(load.result['failed'], 0, load.result)
         self.assertGreaterEqual(load.result['requests'], at_least, load.result)
