@@ -11,7 +11,7 @@ template <class Tag>
 struct Id {
   std::string value;
 
-  auto operator<=>(const Id&) const = default;
+  auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
   bool empty() const { return value.empty(); }
 
   template <typename H>

@@ -63,12 +63,12 @@ prometheus::Gauge& AddGauge(Metrics& metrics, const MetricDefinition& definition
 }
 
 prometheus::Histogram& AddHistogram(Metrics& metrics, const MetricDefinition& definition,
-                                    prometheus::Histogram::BucketBoundaries bounds) {
+                                    const prometheus::Histogram::BucketBoundaries& bounds) {
   return prometheus::BuildHistogram()
       .Name(definition.name)
       .Help(definition.help)
       .Register(metrics.registry())
-      .Add({}, std::move(bounds));
+      .Add({}, bounds);
 }
 
 std::string DescribeMetrics(std::span<const MetricDefinition> definitions) {

@@ -48,7 +48,7 @@ prometheus::Family<prometheus::Gauge>& AddGaugeFamily(Metrics& metrics,
 prometheus::Counter& AddCounter(Metrics& metrics, const MetricDefinition& definition);
 prometheus::Gauge& AddGauge(Metrics& metrics, const MetricDefinition& definition);
 prometheus::Histogram& AddHistogram(Metrics& metrics, const MetricDefinition& definition,
-                                    prometheus::Histogram::BucketBoundaries bounds);
+                                    const prometheus::Histogram::BucketBoundaries& bounds);
 
 // What every daemon exposes.
 std::vector<MetricDefinition> CommonMetrics();

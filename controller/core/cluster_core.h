@@ -164,7 +164,7 @@ class Cluster::Core {
       kMoves
     } kind;
     std::string id;
-    auto operator<=>(const DeadlineKey&) const = default;
+    auto operator<=>(const DeadlineKey&) const = default;  // NOLINT(modernize-use-nullptr)
   };
   struct PlannedApp {
     App app;

@@ -47,7 +47,7 @@ struct PlacementNode {
 struct NodeLoad {
   uint32_t share = 0;  // ten-thousandths of the scarcest thing it declares
   uint32_t instances = 0;
-  auto operator<=>(const NodeLoad&) const = default;
+  auto operator<=>(const NodeLoad&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
 };
 
 NodeLoad LoadOf(const PlacementNode& node);
@@ -77,7 +77,7 @@ class NodeIndex {
   struct Key {  // where an entry stands in its group
     NodeLoad load;
     NodeId id;
-    auto operator<=>(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
   };
   struct Group {  // nodes with equal labels
     Labels labels;
@@ -110,7 +110,7 @@ class Placer {
   struct Score {
     std::vector<uint32_t> of_labels;
     uint32_t on_node = 0;
-    auto operator<=>(const Score&) const = default;
+    auto operator<=>(const Score&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
   };
   Score ScoreOf(const NodeId& node) const;
 
@@ -123,7 +123,7 @@ class Placer {
   struct Taken {  // a node that has instances of the app already
     uint32_t count = 0;
     Key key;
-    auto operator<=>(const Taken&) const = default;
+    auto operator<=>(const Taken&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
   };
   struct GroupState {
     const NodeIndex::Group* group = nullptr;

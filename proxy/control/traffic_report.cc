@@ -41,9 +41,9 @@ void TrafficReport::FillInstance(const std::string& cluster, const std::string& 
   const auto found = now_.instances.find({cluster, instance});
   if (found == now_.instances.end()) return;
   const InstanceStats& now = found->second;
-  static const InstanceStats kNothing;
+  static const InstanceStats nothing;
   const auto known = before_.instances.find(found->first);
-  const InstanceStats& before = known == before_.instances.end() ? kNothing : known->second;
+  const InstanceStats& before = known == before_.instances.end() ? nothing : known->second;
   const auto of_class = [&](size_t number) {
     return Since(before.responses_by_class[number], now.responses_by_class[number]);
   };

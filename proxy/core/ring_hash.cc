@@ -1,6 +1,7 @@
 #include "proxy/core/ring_hash.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "proxy/core/stable_hash.h"
 
@@ -15,7 +16,7 @@ RingHash::RingHash(const PolicyView& view, FastRandom random) : candidates_(view
   for (uint32_t i = 0; i < endpoints.size(); ++i) {
     const uint64_t id = EndpointHash(endpoints[i]);
     const double share = std::max(endpoints[i].weight, 1u) / total;
-    const auto count = std::max<uint64_t>(1, static_cast<uint64_t>(share * points + 0.5));
+    const auto count = std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(share * points)));
     for (uint64_t j = 0; j < count; ++j) {
       ring_.push_back({MixHash(id + j * 0x9e3779b97f4a7c15), i});
     }
