@@ -103,6 +103,7 @@ size_t FakeDataPlane::prepare_calls() const {
 
 class DataPlane::Workers {};
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as the interface has it
 DataPlane::DataPlane(DataPlaneConfig /*config*/) {
   Registry& all = AllFakes();
   const std::lock_guard lock(all.mutex);

@@ -29,8 +29,6 @@ struct AccessEntry {
 };
 
 // A queue of entries between one writer and one reader, in a fixed number of bytes.
-// The two ends write on cache lines of their own.
-// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 class AccessRing {
  public:
   // A power of two.
