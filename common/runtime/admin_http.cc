@@ -156,7 +156,7 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::flat_buffer buffer_{kMaxHeadBytes * 2};
   std::optional<http::request_parser<http::empty_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
-  std::array<char, 1024> discarded_;
+  std::array<char, 1024> discarded_{};
 };
 
 absl::Status CannotListen(const std::string& address, const error_code& error,

@@ -52,7 +52,7 @@ class XdsService final
   Observations& observations_;
   prometheus::Family<prometheus::Counter>& pushes_;
   prometheus::Counter& nacks_total_;
-  std::array<prometheus::Counter*, 4> pushes_total_;  // by ResourceType
+  std::array<prometheus::Counter*, 4> pushes_total_{};  // by ResourceType
   ResourceSet resources_;
   std::set<DeltaSession*> sessions_;
   std::map<ProxyId, DeltaSession*> current_;  // the newest stream of each proxy
