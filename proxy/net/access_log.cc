@@ -48,6 +48,7 @@ absl::StatusOr<UniqueFd> OpenFile(const std::string& path) {
 AccessRing::AccessRing(size_t bytes) : mask_(bytes - 1), bytes_(new char[bytes]) {}
 
 void AccessRing::Copy(size_t at, const void* from, size_t size) {
+  if (size == 0) return;  // an empty text may have no address at all
   const size_t begin = at & mask_;
   const size_t first = std::min(size, mask_ + 1 - begin);
   std::memcpy(bytes_.get() + begin, from, first);
@@ -55,6 +56,7 @@ void AccessRing::Copy(size_t at, const void* from, size_t size) {
 }
 
 void AccessRing::CopyOut(size_t at, void* to, size_t size) const {
+  if (size == 0) return;
   const size_t begin = at & mask_;
   const size_t first = std::min(size, mask_ + 1 - begin);
   std::memcpy(to, bytes_.get() + begin, first);
