@@ -129,7 +129,7 @@ class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
   std::string request_;
   std::string answer_;
   size_t received_ = 0;
-  std::array<char, 2'048> chunk_;
+  std::array<char, 2'048> chunk_{};
 };
 
 }  // namespace

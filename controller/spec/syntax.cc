@@ -127,8 +127,8 @@ Complaint CheckLabelValue(std::string_view text) {
 }
 
 Complaint CheckAbsolutePath(std::string_view text) {
-  constexpr size_t kMaxPath = 4'095;
-  if (text.size() > 1 && text.size() <= kMaxPath && text[0] == '/' &&
+  constexpr size_t kLongest = 4'095;
+  if (text.size() > 1 && text.size() <= kLongest && text[0] == '/' &&
       text.find('\0') == std::string_view::npos) {
     return std::nullopt;
   }
