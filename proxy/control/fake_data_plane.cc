@@ -160,6 +160,7 @@ std::vector<CertificateStats> DataPlane::Certificates() const {
 void DataPlane::RotateTicketKeys() {}
 void DataPlane::ReopenAccessLog() {}
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the real one keeps them
 void DataPlane::Inherit(std::vector<ListeningSockets> /*sockets*/) {}
 std::vector<std::string> DataPlane::DropInherited() { return {}; }
 std::vector<ListeningSockets> DataPlane::ShareListeners() const { return {}; }
