@@ -66,6 +66,7 @@ bool Wire::Send(std::string_view bytes) {
 
 bool Wire::Fill() {
   char chunk[65536];
+  errno = 0;  // an end is no error and would leave the last one standing: AtEnd() looks at it
   const ssize_t n = recv(fd_.get(), chunk, sizeof(chunk), 0);
   if (n < 0 && errno == ECONNRESET) reset_ = true;
   if (n <= 0) return false;
