@@ -56,7 +56,6 @@ void AccessRing::Copy(size_t at, const void* from, size_t size) {
 }
 
 void AccessRing::CopyOut(size_t at, void* to, size_t size) const {
-  if (size == 0) return;
   const size_t begin = at & mask_;
   const size_t first = std::min(size, mask_ + 1 - begin);
   std::memcpy(to, bytes_.get() + begin, first);
