@@ -25,8 +25,7 @@ ClusterPicker::Picked Exchange::PickEndpoint() {
   ClusterPicker::Context context = worker_.PickContext(*cluster_);
   context.exclude = tried_;
   context.hash = hash_;
-  // Another try does not wait: the request has been served once, in its turn.
-  if (attempts_ == 0) context.slots = cluster_->shared->slots();
+  context.slots = cluster_->shared->slots();
   ClusterPicker::Picked picked = cluster_->picker.Pick(context);
   if (!picked.index.has_value() && !picked.full && fresh_only_) {
     // Only kept connections have failed: the instance itself may be in the best of health.
@@ -52,7 +51,7 @@ void Exchange::StartAttempt() {
       const std::shared_ptr<EndpointCounters>& counters = cluster_->hosts[*picked.index]->counters;
       if (limited) {
         // Another worker may have been faster.
-        if (!TryTakeSlot(*counters, attempts_ == 0 ? cluster_->shared->slots() : 0)) continue;
+        if (!TryTakeSlot(*counters, cluster_->shared->slots())) continue;
         slot_ = counters;
         slot_taken_ = worker_.poller().now();
       }
@@ -79,7 +78,10 @@ void Exchange::StartAttempt() {
 void Exchange::JoinQueue() {
   const QueueLimits& limits = cluster_->cluster->queue;
   const uint64_t ticket = worker_.NewTicket(*this);
-  if (!cluster_->shared->room.Join({ticket, worker_.index()}, limits.max)) {
+  // Another try takes a slot like any request, but has had its turn: it waits before all others.
+  if (attempts_ > 0) {
+    cluster_->shared->room.JoinAgain({ticket, worker_.index()});
+  } else if (!cluster_->shared->room.Join({ticket, worker_.index()}, limits.max)) {
     worker_.ForgetTicket(ticket);
     counters_->queue.full.Add();
     Fail(503, absl::StrCat("too many requests wait for an instance of ", cluster_name_));
@@ -149,6 +151,16 @@ bool Exchange::WaitForCall() {
     return called_ != nullptr;
   }
   cluster_ = newest;
+  if (!fresh_only_ && std::ranges::find(tried_, called.get()) != tried_.end()) {
+    // Not the instance that failed it: that is for those behind, this one waits on. Nobody calls it
+    // at once, so that it is not called for the same again and again; checks do.
+    GiveSlotBack(*called);
+    worker_.ServeQueue(*cluster_);
+    ticket_ = ticket;
+    cluster_->shared->room.JoinAgain({ticket, worker_.index()});
+    worker_.StartChecks();
+    return false;
+  }
   joined.queue.waiting.Subtract(1);
   worker_.ForgetTicket(ticket);
   slot_ = called;

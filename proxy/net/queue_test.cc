@@ -214,6 +214,34 @@ TEST_F(QueueTest, AHigherLimitMakesRoomAtOnce) {
   for (const auto& client : clients) EXPECT_EQ(client->ReadMessage()->status(), 200);
 }
 
+TEST_F(QueueTest, AnotherTryTakesASlotLikeAnyRequestAndWaitsBeforeAllOthers) {
+  HeldApp app;
+  proxy.Serve({{app.port()}});
+  SendAndServe(0, app);
+  // Only this one is free, takes a request and ends without a word.
+  std::atomic<bool> taken = false;
+  std::atomic<bool> die = false;
+  TestApp dying([&](Wire& wire, int) {
+    wire.ReadMessage();
+    taken = true;
+    EXPECT_TRUE(Eventually([&] { return die.load(); }));
+  });
+  proxy.Serve({{app.port()}, {dying.port()}});
+  clients.push_back(proxy.Connect());
+  Wire& retried = *clients.back();
+  retried.Send(Get(1));
+  ASSERT_TRUE(Eventually([&] { return taken.load(); }));
+  SendAndQueue(2);
+  die = true;
+  ASSERT_TRUE(Eventually([&] { return proxy.Stats().queue.queued_total == 2; }));
+  EXPECT_EQ(app.order().size(), 1u);
+  app.LetGo(2);
+  EXPECT_EQ(retried.ReadMessage()->status(), 200);
+  EXPECT_EQ(app.most_in_hand(), 1);
+  EXPECT_EQ(app.order()[1], "/1");
+  app.LetGo(10);
+}
+
 // Workers share the slots, and a slot given back by one wakes whoever waits at the other.
 TEST(QueueOfWorkersTest, HoldTheLimitTogetherAndLoseNobody) {
   constexpr int kClients = 24;
