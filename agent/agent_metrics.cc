@@ -43,7 +43,7 @@ AgentMetrics::AgentMetrics(Metrics& metrics)
                                  {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1})),
       instances_(AddGaugeFamily(metrics, kInstances)) {
   for (Phase phase : {Phase::kStarting, Phase::kReady, Phase::kUnhealthy, Phase::kBackoff,
-                      Phase::kStopping, Phase::kFailed}) {
+                      Phase::kStopping, Phase::kFailed, Phase::kPreparing}) {
     instances_.Add({{"phase", std::string(PhaseName(phase))}});
   }
 }

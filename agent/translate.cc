@@ -45,12 +45,26 @@ CommandLine ToCommandLine(const v1::AppSpec& spec) {
   return command;
 }
 
+Artifact ToArtifact(const v1::Source& source) {
+  Artifact artifact;
+  artifact.digest = source.digest();
+  artifact.size_bytes = source.size_bytes();
+  if (source.install_shell()) {
+    artifact.install = {"/bin/sh", "-c", absl::StrJoin(source.install(), " ")};
+  } else {
+    artifact.install.assign(source.install().begin(), source.install().end());
+  }
+  artifact.install_timeout = OrElse(source.install_timeout_ms(), artifact.install_timeout);
+  return artifact;
+}
+
 Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) {
   Assignment assignment;
   assignment.id = {ordered.id()};
   assignment.app = {ordered.app()};
   assignment.slot = ordered.slot();
   assignment.revision = ordered.revision();
+  assignment.artifact = ToArtifact(spec.source());
   assignment.command = ToCommandLine(spec);
   assignment.probe = ToProbePolicy(spec.health());
   assignment.stop.signal = SignalNumber(spec.stop().signal());
@@ -76,6 +90,8 @@ v1::InstanceStatus::Phase ToProto(Phase phase) {
       return v1::InstanceStatus::STOPPING;
     case Phase::kFailed:
       return v1::InstanceStatus::FAILED;
+    case Phase::kPreparing:
+      return v1::InstanceStatus::PREPARING;
   }
   std::abort();  // not an enumerator
 }

@@ -44,12 +44,23 @@ struct CommandLine {
   std::map<std::string, std::string> env;
 };
 
+// Code that is fetched from the controller, and made ready by a step of its own, once per node.
+struct Artifact {
+  std::string digest;  // empty: the code is on the node already
+  uint64_t size_bytes = 0;
+  std::vector<std::string> install;  // argv; empty: there is no such step
+  Millis install_timeout{600'000};
+
+  bool operator==(const Artifact&) const = default;
+};
+
 struct Assignment {
   AssignmentId id;
   AppId app;
   uint32_t slot = 0;  // from 1
   uint32_t revision = 0;
-  CommandLine command;
+  Artifact artifact;
+  CommandLine command;  // with an artifact, its `dir` is relative to that
   ProbePolicy probe;
   StopPolicy stop;
   RestartPolicy restart;

@@ -97,6 +97,11 @@ void Instance::StartNow(Actions& actions) {
 
 void Instance::StopNow(Actions& actions) {
   if (process_ == Process::kNone || process_ == Process::kLingering) return;
+  if (phase_ == Phase::kPreparing) {  // nothing runs yet, and what is prepared may take minutes
+    process_ = Process::kNone;
+    phase_ = Next(phase_, Event::kExited);
+    return;
+  }
   phase_ = Next(phase_, Event::kStop);
   probe_.reset();
   if (process_ == Process::kRunning && !stop_sent_) {
@@ -112,6 +117,7 @@ void Instance::On(const InstanceEvent& event, Instant now, double unit_random, A
   if (incarnation != incarnation_) return;
   std::visit(Overloaded{
                  [&](const Started& started) { OnStarted(started, now, actions); },
+                 [&](const Preparing& preparing) { OnPreparing(preparing); },
                  [&](const CannotStart& failure) { OnCannotStart(failure, now, unit_random); },
                  [&](const Exited& exited) { OnExited(exited, now, unit_random); },
                  [&](const Ended&) { OnEnded(now, unit_random); },
@@ -131,7 +137,17 @@ void Instance::OnStarted(const Started& started, Instant now, Actions& actions) 
     StopNow(actions);
     return;
   }
+  if (phase_ == Phase::kPreparing) {
+    phase_ = Next(phase_, Event::kSpawn);
+    detail_.clear();
+  }
   probe_.emplace(assignment_.probe, /*starting=*/true, now);
+}
+
+void Instance::OnPreparing(const Preparing& preparing) {
+  if (process_ != Process::kSpawning) return;
+  phase_ = Next(phase_, Event::kPrepare);
+  if (phase_ == Phase::kPreparing) detail_ = preparing.detail;
 }
 
 void Instance::OnCannotStart(const CannotStart& failure, Instant now, double unit_random) {
@@ -235,7 +251,7 @@ std::optional<Instant> Instance::NextWake() const {
 void Instance::ReportChange(Actions& actions) {
   // While it is being started, or what it left is cleared away, there is nothing new to say yet; a
   // few ms later there is.
-  if (process_ == Process::kSpawning) return;
+  if (process_ == Process::kSpawning && phase_ != Phase::kPreparing) return;
   if (process_ == Process::kLingering && phase_ == Phase::kStopping) return;
   InstanceStatus status = Status();
   if (reported_ == status) return;

@@ -37,7 +37,8 @@ struct InstanceStatus {
 
 // ---- what has to be done ----
 
-// Answered by Started, or CannotStart (nothing runs then).
+// Answered by Started, or CannotStart (nothing runs then). After Preparing it may be taken back:
+// then nothing is said of its incarnation any more.
 struct Spawn {
   AssignmentId id;
   uint32_t incarnation = 0;
@@ -83,6 +84,10 @@ struct CannotStart {  // no process was made, nothing of it runs
   uint32_t incarnation = 0;
   std::string reason;
 };
+struct Preparing {  // on the way to Started or CannotStart; may come again with another detail
+  uint32_t incarnation = 0;
+  std::string detail;
+};
 struct Exited {  // the process ended; what it left behind may still run
   uint32_t incarnation = 0;
   int code = 0;
@@ -96,7 +101,7 @@ struct ProbeResult {
   bool passed = false;
   std::string reason;  // why it failed
 };
-using InstanceEvent = std::variant<Started, CannotStart, Exited, Ended, ProbeResult>;
+using InstanceEvent = std::variant<Started, CannotStart, Preparing, Exited, Ended, ProbeResult>;
 
 // What an earlier life of the agent left of an instance.
 struct Remains {
@@ -139,6 +144,7 @@ class Instance {
   void StartNow(Actions& actions);
   void StopNow(Actions& actions);
   void OnStarted(const Started& started, Instant now, Actions& actions);
+  void OnPreparing(const Preparing& preparing);
   void OnCannotStart(const CannotStart& failure, Instant now, double unit_random);
   void OnExited(const Exited& exited, Instant now, double unit_random);
   void OnEnded(Instant now, double unit_random);

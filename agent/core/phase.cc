@@ -23,9 +23,11 @@ Phase Next(Phase phase, Event event) {
     case Event::kStop:
       return HasProcess(phase) ? Phase::kStopping : phase;
     case Event::kExited:
-      return HasProcess(phase) ? Phase::kBackoff : phase;
+      return HasProcess(phase) || phase == Phase::kPreparing ? Phase::kBackoff : phase;
     case Event::kCannotStart:
-      return HasProcess(phase) ? Phase::kFailed : phase;
+      return HasProcess(phase) || phase == Phase::kPreparing ? Phase::kFailed : phase;
+    case Event::kPrepare:
+      return phase == Phase::kStarting ? Phase::kPreparing : phase;
   }
   std::abort();  // not an enumerator
 }
@@ -44,13 +46,15 @@ absl::string_view PhaseName(Phase phase) {
       return "stopping";
     case Phase::kFailed:
       return "failed";
+    case Phase::kPreparing:
+      return "preparing";
   }
   std::abort();  // not an enumerator
 }
 
 std::optional<Phase> ParsePhase(absl::string_view name) {
   for (Phase phase : {Phase::kStarting, Phase::kReady, Phase::kUnhealthy, Phase::kBackoff,
-                      Phase::kStopping, Phase::kFailed}) {
+                      Phase::kStopping, Phase::kFailed, Phase::kPreparing}) {
     if (PhaseName(phase) == name) return phase;
   }
   return std::nullopt;

@@ -9,7 +9,7 @@
 namespace pando::agent {
 
 // As InstanceStatus.Phase in agent.proto.
-enum class Phase { kStarting, kReady, kUnhealthy, kBackoff, kStopping, kFailed };
+enum class Phase { kStarting, kReady, kUnhealthy, kBackoff, kStopping, kFailed, kPreparing };
 
 enum class Event {
   kSpawn,        // the wait is over, it is started again
@@ -18,6 +18,7 @@ enum class Event {
   kStop,         // told to stop
   kExited,       // the process ended
   kCannotStart,  // there was no process
+  kPrepare,      // it is being started, and what it runs has to be brought here first
 };
 
 // A stale event leaves the phase as it is.

@@ -5,25 +5,27 @@
 namespace pando::agent {
 namespace {
 
-constexpr Phase kAll[] = {Phase::kStarting, Phase::kReady,    Phase::kUnhealthy,
-                          Phase::kBackoff,  Phase::kStopping, Phase::kFailed};
+constexpr Phase kAll[] = {Phase::kStarting, Phase::kReady,  Phase::kUnhealthy, Phase::kBackoff,
+                          Phase::kStopping, Phase::kFailed, Phase::kPreparing};
 
 TEST(PhaseTest, EveryTransitionIsAsDrawn) {
   struct Case {
     Event event;
-    Phase want[6];  // from each of kAll
+    Phase want[7];  // from each of kAll
   };
   using enum Phase;
   const Case cases[] = {
-      {Event::kSpawn, {kStarting, kReady, kUnhealthy, kStarting, kStopping, kStarting}},
-      {Event::kProbePassed, {kReady, kReady, kReady, kBackoff, kStopping, kFailed}},
-      {Event::kProbeFailed, {kStarting, kUnhealthy, kUnhealthy, kBackoff, kStopping, kFailed}},
-      {Event::kStop, {kStopping, kStopping, kStopping, kBackoff, kStopping, kFailed}},
-      {Event::kExited, {kBackoff, kBackoff, kBackoff, kBackoff, kBackoff, kFailed}},
-      {Event::kCannotStart, {kFailed, kFailed, kFailed, kBackoff, kFailed, kFailed}},
+      {Event::kSpawn, {kStarting, kReady, kUnhealthy, kStarting, kStopping, kStarting, kStarting}},
+      {Event::kProbePassed, {kReady, kReady, kReady, kBackoff, kStopping, kFailed, kPreparing}},
+      {Event::kProbeFailed,
+       {kStarting, kUnhealthy, kUnhealthy, kBackoff, kStopping, kFailed, kPreparing}},
+      {Event::kStop, {kStopping, kStopping, kStopping, kBackoff, kStopping, kFailed, kPreparing}},
+      {Event::kExited, {kBackoff, kBackoff, kBackoff, kBackoff, kBackoff, kFailed, kBackoff}},
+      {Event::kCannotStart, {kFailed, kFailed, kFailed, kBackoff, kFailed, kFailed, kFailed}},
+      {Event::kPrepare, {kPreparing, kReady, kUnhealthy, kBackoff, kStopping, kFailed, kPreparing}},
   };
   for (const Case& c : cases) {
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 7; ++i) {
       EXPECT_EQ(Next(kAll[i], c.event), c.want[i])
           << "event " << static_cast<int>(c.event) << " in " << PhaseName(kAll[i]);
     }

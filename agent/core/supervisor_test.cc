@@ -317,5 +317,51 @@ TEST(DescribeExitTest, NamesSignals) {
   EXPECT_EQ(DescribeExit(0, 63), "killed by signal 63");
 }
 
+TEST_F(SupervisorTest, TellsWhatIsPreparedAndStartsItThen) {
+  SetOrders({Web()});
+  On(Preparing{1, "fetching 3 MiB"});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kPreparing));
+  EXPECT_EQ(Status().detail, "fetching 3 MiB");
+  EXPECT_EQ(Wake(), Millis{-1});
+  On(Preparing{1, "unpacking"});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kPreparing));
+  Start();
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStarting));
+  EXPECT_EQ(Status().detail, "");
+  // The time to become ready counts from here.
+  EXPECT_EQ(Status().restarts, 0u);
+}
+
+TEST_F(SupervisorTest, APreparationThatFailedIsTriedAgainAfterAPause) {
+  SetOrders({Web()});
+  On(Preparing{1, "installing"});
+  On(CannotStart{1, "install failed: exit 1"});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kFailed));
+  EXPECT_EQ(Status().detail, "install failed: exit 1");
+  EXPECT_EQ(Status().failed_starts, 1u);
+  Advance(Millis{100});
+  EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 2, 0}));
+}
+
+TEST_F(SupervisorTest, WhatIsStillPreparedIsGoneAtOnceWhenNobodyWantsIt) {
+  SetOrders({Web()});
+  On(Preparing{1, "installing"});
+  SetOrders({});
+  EXPECT_THAT(Of<Stop>(), IsEmpty());
+  EXPECT_THAT(Of<Gone>(), ElementsAre(Gone{kWeb1}));
+  // What comes of it later is nobody's.
+  On(Started{1, 4711, 20001, 99});
+  EXPECT_THAT(actions_, IsEmpty());
+}
+
+TEST_F(SupervisorTest, NothingThatIsPreparedKeepsAHaltWaiting) {
+  SetOrders({Web()});
+  On(Preparing{1, "installing"});
+  actions_.clear();
+  supervisor_.Halt(now_, actions_);
+  EXPECT_TRUE(supervisor_.idle());
+  EXPECT_THAT(Of<Gone>(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace pando::agent

@@ -182,6 +182,7 @@ const UpstreamTable* Cluster::Table(const AppId& app) const { return core_->Tabl
 const Revision* Cluster::FindRevision(const AppId& app, uint32_t number) const {
   return core_->FindRevision(app, number);
 }
+std::vector<const Revision*> Cluster::Revisions() const { return core_->Revisions(); }
 NodeOrders Cluster::OrdersFor(const NodeId& node) const { return core_->OrdersFor(node); }
 
 }  // namespace pando::controller

@@ -341,6 +341,8 @@ class Cluster {
   // The app's table as last published; nullptr when none was.
   const UpstreamTable* Table(const AppId& app) const;
   const Revision* FindRevision(const AppId& app, uint32_t number) const;
+  // All that are kept, of all apps.
+  std::vector<const Revision*> Revisions() const;
   NodeOrders OrdersFor(const NodeId& node) const;
 
  private:

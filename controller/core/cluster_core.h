@@ -149,6 +149,7 @@ class Cluster::Core {
   std::vector<Gateway> GetGateways() const;
   const UpstreamTable* Table(const AppId& id) const;
   const Revision* FindRevision(const AppId& id, uint32_t number) const;
+  std::vector<const Revision*> Revisions() const;
   NodeOrders OrdersFor(const NodeId& id) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "controller/core/cluster_core.h"
 #include "controller/core/crash_loop.h"
 
@@ -12,6 +13,12 @@ namespace {
 constexpr Millis kFreezeLook{500};  // how often a freeze looks at what proxies say
 
 bool HasExited(Phase phase) { return phase == Phase::kBackoff || phase == Phase::kFailed; }
+
+// With the end of the log of what failed.
+std::string DescribeFailedPreparation(const InstanceReport& report) {
+  return absl::StrCat(report.detail, report.last_lines.empty() ? "" : ": ",
+                      absl::StrJoin(report.last_lines, " | "));
+}
 
 }  // namespace
 
@@ -110,7 +117,9 @@ void Cluster::Core::TakeReport(AppEntry& entry, AssignmentEntry& item,
   }
   const bool restarted = before && report.restarts > before->restarts;
   const bool exited = HasExited(report.phase) && !(before && HasExited(before->phase));
-  if (exited || (restarted && !(before && HasExited(before->phase)))) {
+  if (before && before->phase == Phase::kPreparing && report.phase == Phase::kFailed) {
+    AddInstanceEvent("prepare-failed", item, DescribeFailedPreparation(report));
+  } else if (exited || (restarted && !(before && HasExited(before->phase)))) {
     AddInstanceEvent("instance-exited", item, report.detail);
     item.in_rotation_told = false;
     if (IsCrashLoop(report) && !(before && before->crashes >= kCrashesInALoop)) {

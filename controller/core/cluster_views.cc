@@ -37,6 +37,8 @@ std::string WordFor(const AssignmentEntry& item, const NodeEntry& node, bool sho
       return "stopping";
     case Phase::kFailed:
       return "failed";
+    case Phase::kPreparing:
+      return "preparing";
   }
   return "";
 }
@@ -238,6 +240,14 @@ const Revision* Cluster::Core::FindRevision(const AppId& id, uint32_t number) co
   if (entry == nullptr) return nullptr;
   const auto found = entry->revisions.find(number);
   return found == entry->revisions.end() ? nullptr : &found->second;
+}
+
+std::vector<const Revision*> Cluster::Core::Revisions() const {
+  std::vector<const Revision*> revisions;
+  for (const auto& [id, entry] : apps_) {
+    for (const auto& [number, revision] : entry.revisions) revisions.push_back(&revision);
+  }
+  return revisions;
 }
 
 NodeOrders Cluster::Core::OrdersFor(const NodeId& id) const {

@@ -146,6 +146,8 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
       return "stopping: the agent ends it";
     case Phase::kFailed:
       return WithDetail("failed: it cannot be started", report.detail) + moves;
+    case Phase::kPreparing:
+      return WithDetail("preparing: its code is brought to the node", report.detail) + moves;
   }
   return "";
 }

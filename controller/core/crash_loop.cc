@@ -14,6 +14,7 @@ bool IsCrashLoop(const InstanceReport& report) {
     case Phase::kReady:
     case Phase::kUnhealthy:
     case Phase::kStopping:
+    case Phase::kPreparing:
       return false;
   }
   return false;

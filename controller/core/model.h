@@ -100,7 +100,15 @@ struct Assignment {
   bool operator==(const Assignment&) const = default;
 };
 
-enum class Phase { kStarting, kReady, kUnhealthy, kBackoff, kStopping, kFailed };
+enum class Phase {
+  kStarting,
+  kReady,
+  kUnhealthy,
+  kBackoff,
+  kStopping,
+  kFailed,
+  kPreparing,  // no process yet: its code is fetched or installed
+};
 
 // What an agent says of an assignment.
 struct InstanceReport {

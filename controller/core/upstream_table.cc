@@ -31,7 +31,9 @@ bool ServesInPanic(const EndpointState& candidate) {
 
 }  // namespace
 
-bool HasProcess(Phase phase) { return phase != Phase::kBackoff && phase != Phase::kFailed; }
+bool HasProcess(Phase phase) {
+  return phase != Phase::kBackoff && phase != Phase::kFailed && phase != Phase::kPreparing;
+}
 
 std::vector<std::optional<Health>> HealthsOf(const std::vector<EndpointState>& states) {
   std::vector<std::optional<Health>> healths;

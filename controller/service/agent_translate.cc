@@ -23,6 +23,8 @@ std::optional<Phase> ToPhase(v1::InstanceStatus::Phase phase) {
       return Phase::kStopping;
     case v1::InstanceStatus::FAILED:
       return Phase::kFailed;
+    case v1::InstanceStatus::PREPARING:
+      return Phase::kPreparing;
     default:
       return std::nullopt;  // a newer agent's word
   }

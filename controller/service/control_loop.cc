@@ -18,8 +18,9 @@ constexpr Millis kViewInterval{20};
 // What somebody should look at stands out in the log.
 LogLevel LevelOf(const std::string& kind) {
   if (kind == "frozen") return LogLevel::kError;
-  for (const char* warned : {"node-suspect", "node-lost", "unfrozen", "drain-timeout", "crash-loop",
-                             "node-drain-deadline", "pending", "proxy-nack", "proxy-forgotten"}) {
+  for (const char* warned :
+       {"node-suspect", "node-lost", "unfrozen", "drain-timeout", "crash-loop",
+        "node-drain-deadline", "pending", "proxy-nack", "proxy-forgotten", "prepare-failed"}) {
     if (kind == warned) return LogLevel::kWarn;
   }
   return LogLevel::kInfo;

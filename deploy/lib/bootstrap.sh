@@ -29,7 +29,7 @@ pando_build_packages() {
   if [[ $(. /etc/os-release && echo "$ID$VERSION_ID") == debian12 ]]; then boost=libboost1.81-dev; fi
   echo g++ cmake ninja-build pkg-config ccache lld "$boost" protobuf-compiler libprotobuf-dev \
     protobuf-compiler-grpc libgrpc++-dev libabsl-dev libssl-dev libsqlite3-dev prometheus-cpp-dev \
-    libyaml-cpp-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev zlib1g-dev
+    libarchive-dev libyaml-cpp-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev zlib1g-dev
 }
 
 # What the sample app and the checks of a running cluster need.

@@ -22,7 +22,7 @@ import repo
 
 TIDY = "clang-tidy-14"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-OUR_FOLDERS = ("agent", "common", "controller", "ctl", "proxy", "tests")
+OUR_FOLDERS = ("agent", "artifact", "common", "controller", "ctl", "proxy", "tests")
 # The slowest checks, whose findings matter least in a test.
 LEFT_OUT_OF_TESTS = "-clang-analyzer-*,-performance-unnecessary-value-param"
 # The analyzer takes longer than all else together: it looks at the cores, where the decisions are.
