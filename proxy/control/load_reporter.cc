@@ -172,10 +172,10 @@ LoadReporter::Request LoadReporter::FullReport() {
     traffic_.FillCluster(name, all);
     for (const Endpoint& of_cluster : cluster->endpoints) {
       AddEndpoint(of_cluster, now, all);
-      // The counters of an instance and of the one that replaces it are the same; what they count
-      // is all but the replacement's.
-      if (of_cluster.health == EndpointHealth::kDraining) continue;
-      traffic_.FillInstance(name, InstanceName(of_cluster),
+      const bool named = !of_cluster.assignment.empty();
+      // Without a name of its own it can not be told from the one that replaces it, who is meant.
+      if (!named && of_cluster.health == EndpointHealth::kDraining) continue;
+      traffic_.FillInstance(name, named ? of_cluster.assignment : InstanceName(of_cluster),
                             *all.mutable_upstream_endpoint_stats()->rbegin());
     }
   }

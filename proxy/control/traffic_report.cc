@@ -26,6 +26,9 @@ TrafficReport::Now TrafficReport::Read(const DataPlaneStats& stats) {
     for (const InstanceStats& instance : cluster.instances) {
       now.instances[{cluster.cluster, instance.instance}] = instance;
     }
+    for (const InstanceStats& assignment : cluster.assignments) {
+      now.instances[{cluster.cluster, assignment.instance}] = assignment;
+    }
   }
   return now;
 }

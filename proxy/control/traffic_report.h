@@ -19,6 +19,7 @@ class TrafficReport {
   // From here on Fill tells of the time since the last call of Next or Begin.
   void Next(const DataPlaneStats& stats);
 
+  // `instance` is an assignment, or an instance's name where there is none.
   void FillInstance(const std::string& cluster, const std::string& instance,
                     envoy::config::endpoint::v3::UpstreamEndpointStats& into) const;
   void FillCluster(const std::string& cluster,

@@ -75,6 +75,22 @@ TEST(TrafficReportTest, CountersThatBeginAnewAreNoHugeNumber) {
   EXPECT_EQ(told.total_successful_requests(), 4u);
 }
 
+TEST(TrafficReportTest, AnInstanceIsToldFromTheOneThatReplacesIt) {
+  DataPlaneStats stats = Stats(7, 3, 0);
+  InstanceStats old, fresh;
+  old.instance = "web.1-a";
+  old.responses_by_class[2] = 7;
+  fresh.instance = "web.1-b";
+  fresh.responses_by_class[5] = 3;
+  stats.clusters[0].assignments = {old, fresh};
+  TrafficReport report;
+  report.Next(stats);
+  endpoint::UpstreamEndpointStats told;
+  report.FillInstance("web", "web.1-b", told);
+  EXPECT_EQ(told.total_successful_requests(), 0u);
+  EXPECT_EQ(told.total_error_requests(), 3u);
+}
+
 TEST(TrafficReportTest, TheQueueIsToldAsItIsNow) {
   TrafficReport report;
   report.Begin(Stats(0, 0, 0, 90));

@@ -68,6 +68,8 @@ struct ClusterStats {
   QueueStats queue;
   TimingStats timing;
   std::vector<InstanceStats> instances;  // those in the table, by name
+  // The same, but what replaces an instance is not what it replaces: `instance` is the assignment.
+  std::vector<InstanceStats> assignments;
 };
 
 // A certificate that is in use.

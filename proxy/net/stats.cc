@@ -83,11 +83,13 @@ ClusterCounters& WorkerStats::ForCluster(const std::string& name) {
 }
 
 std::shared_ptr<InstanceCounters> WorkerStats::ForInstance(const std::string& cluster,
-                                                           const std::string& instance) {
+                                                           const std::string& instance,
+                                                           const std::string& assignment) {
   std::lock_guard lock(mutex_);
   std::unique_ptr<OfCluster>& of_cluster = clusters_[cluster];
   if (of_cluster == nullptr) of_cluster = std::make_unique<OfCluster>();
-  std::shared_ptr<InstanceCounters>& counters = of_cluster->instances[instance];
+  std::shared_ptr<InstanceCounters>& counters =
+      of_cluster->instances[instance].assignments[assignment];
   if (counters == nullptr) counters = std::make_shared<InstanceCounters>(instance);
   return counters;
 }
@@ -96,11 +98,20 @@ void WorkerStats::ForgetInstances() {
   std::lock_guard lock(mutex_);
   for (auto& entry : clusters_) {
     OfCluster& cluster = *entry.second;
-    std::erase_if(cluster.instances, [&cluster](const auto& instance) {
-      if (instance.second.use_count() > 1) return false;
-      cluster.counters.departed.Add(*instance.second);
-      return true;
-    });
+    for (auto it = cluster.instances.begin(); it != cluster.instances.end();) {
+      OfInstance& instance = it->second;
+      std::erase_if(instance.assignments, [&instance](const auto& assignment) {
+        if (assignment.second.use_count() > 1) return false;
+        instance.replaced.Add(*assignment.second);
+        return true;
+      });
+      if (!instance.assignments.empty()) {
+        ++it;
+        continue;
+      }
+      cluster.counters.departed.Add(instance.replaced);
+      it = cluster.instances.erase(it);
+    }
   }
 }
 
@@ -118,9 +129,15 @@ void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlane
     ClusterStats& to = clusters[name];
     to.cluster = name;
     proxy::AddTo(to, from->counters);
-    for (const auto& [instance, counters] : from->instances) {
-      proxy::AddTo(to, *counters);
-      proxy::AddTo(Find(to.instances, instance), *counters);
+    for (const auto& [instance, of_instance] : from->instances) {
+      proxy::AddTo(to, of_instance.replaced);
+      InstanceStats& all = Find(to.instances, instance);
+      proxy::AddTo(all, of_instance.replaced);
+      for (const auto& [assignment, counters] : of_instance.assignments) {
+        proxy::AddTo(to, *counters);
+        proxy::AddTo(all, *counters);
+        if (!assignment.empty()) proxy::AddTo(Find(to.assignments, assignment), *counters);
+      }
     }
     // Requests are counted once, in the class of their answer.
     to.requests_total = 0;

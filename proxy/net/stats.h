@@ -15,9 +15,11 @@ class WorkerStats {
  public:
   // The same object for the same name, for the worker's life.
   ClusterCounters& ForCluster(const std::string& name);
-  // The same object for the same name as long as anybody holds it.
+  // The same object for the same assignment as long as anybody holds it. An instance and the one
+  // that replaces it are told apart by it; where the control plane names none it is empty.
   std::shared_ptr<InstanceCounters> ForInstance(const std::string& cluster,
-                                                const std::string& instance);
+                                                const std::string& instance,
+                                                const std::string& assignment);
   // Instances nobody holds any more are forgotten; what they did stays in their cluster's sums.
   void ForgetInstances();
 
@@ -32,9 +34,13 @@ class WorkerStats {
   TlsCounters tls;
 
  private:
+  struct OfInstance {
+    InstanceCounters replaced;  // the sum over its assignments that are gone
+    std::map<std::string, std::shared_ptr<InstanceCounters>> assignments;
+  };
   struct OfCluster {
     ClusterCounters counters;
-    std::map<std::string, std::shared_ptr<InstanceCounters>> instances;
+    std::map<std::string, OfInstance> instances;
   };
 
   mutable std::mutex mutex_;

@@ -48,9 +48,9 @@ TEST(HistogramTest, TellsQuantilesByTheBoundOfTheirBucket) {
 TEST(WorkerStatsTest, SumsWorkersByAppAndInstance) {
   WorkerStats one;
   WorkerStats two;
-  const auto a = one.ForInstance("web", "web.2");
-  const auto b = two.ForInstance("web", "web.1");
-  const auto c = two.ForInstance("web", "web.2");
+  const auto a = one.ForInstance("web", "web.2", "web.2-a");
+  const auto b = two.ForInstance("web", "web.1", "web.1-a");
+  const auto c = two.ForInstance("web", "web.2", "web.2-a");
   a->responses_by_class[2].Add(3);
   b->responses_by_class[2].Add(4);
   c->responses_by_class[5].Add(5);
@@ -75,12 +75,12 @@ TEST(WorkerStatsTest, SumsWorkersByAppAndInstance) {
 
 TEST(WorkerStatsTest, KeepsInTheAppsSumsWhatAForgottenInstanceDid) {
   WorkerStats stats;
-  auto gone = stats.ForInstance("web", "web.1");
-  const auto kept = stats.ForInstance("web", "web.2");
+  auto gone = stats.ForInstance("web", "web.1", "web.1-a");
+  const auto kept = stats.ForInstance("web", "web.2", "web.2-a");
   gone->responses_by_class[2].Add(3);
   gone->timing.total.Record(std::chrono::milliseconds(3));
   stats.ForgetInstances();
-  EXPECT_EQ(stats.ForInstance("web", "web.1"), gone);
+  EXPECT_EQ(stats.ForInstance("web", "web.1", "web.1-a"), gone);
   gone.reset();
   stats.ForgetInstances();
   std::map<std::string, ClusterStats> clusters;
@@ -90,6 +90,41 @@ TEST(WorkerStatsTest, KeepsInTheAppsSumsWhatAForgottenInstanceDid) {
   EXPECT_EQ(web.timing.total.count(), 1u);
   ASSERT_EQ(web.instances.size(), 1u);
   EXPECT_EQ(web.instances[0].instance, "web.2");
+}
+
+TEST(WorkerStatsTest, TellsAnInstanceFromTheOneThatReplacesIt) {
+  WorkerStats stats;
+  auto old = stats.ForInstance("web", "web.1", "web.1-a");
+  const auto fresh = stats.ForInstance("web", "web.1", "web.1-b");
+  old->responses_by_class[2].Add(3);
+  fresh->responses_by_class[5].Add(2);
+  std::map<std::string, ClusterStats> clusters;
+  Read(stats, clusters);
+  ASSERT_EQ(clusters.at("web").assignments.size(), 2u);
+  EXPECT_EQ(clusters.at("web").assignments[0].instance, "web.1-a");
+  EXPECT_EQ(clusters.at("web").assignments[0].responses_by_class[2], 3u);
+  EXPECT_EQ(clusters.at("web").assignments[1].responses_by_class[5], 2u);
+  // When it is gone, its name still has all that was done under it.
+  old.reset();
+  stats.ForgetInstances();
+  clusters.clear();
+  Read(stats, clusters);
+  const ClusterStats& web = clusters.at("web");
+  EXPECT_EQ(web.requests_total, 5u);
+  ASSERT_EQ(web.instances.size(), 1u);
+  EXPECT_EQ(web.instances[0].responses_by_class[2], 3u);
+  EXPECT_EQ(web.instances[0].responses_by_class[5], 2u);
+  ASSERT_EQ(web.assignments.size(), 1u);
+  EXPECT_EQ(web.assignments[0].responses_by_class[2], 0u);
+}
+
+TEST(WorkerStatsTest, WithoutAssignmentsThereAreOnlyInstances) {
+  WorkerStats stats;
+  const auto only = stats.ForInstance("web", "127.0.0.1:80", "");
+  std::map<std::string, ClusterStats> clusters;
+  Read(stats, clusters);
+  EXPECT_EQ(clusters.at("web").instances.size(), 1u);
+  EXPECT_TRUE(clusters.at("web").assignments.empty());
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ struct UpstreamHost {
   Instant last_answer_seen{};  // see Worker::AvoidStalled
   Instant silent_since{};
   IdleLimit idle_limit;
-  std::string instance;                     // what `stats` is named
+  std::string instance;                     // what `stats` is of
+  std::string assignment;                   // likewise
   std::shared_ptr<InstanceCounters> stats;  // set with the first table it is in
   std::vector<UpstreamConnection*> idle;    // the last is the most recently used
 };

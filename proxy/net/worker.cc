@@ -139,9 +139,11 @@ void Worker::SetCertificates(const TlsContexts& contexts) {
 }
 
 void Worker::NameHost(UpstreamHost& host, const std::string& cluster, const Endpoint& endpoint) {
-  if (host.stats != nullptr && host.instance == endpoint.instance) return;
+  const bool same = host.instance == endpoint.instance && host.assignment == endpoint.assignment;
+  if (host.stats != nullptr && same) return;
   host.instance = endpoint.instance;
-  host.stats = stats_.ForInstance(cluster, InstanceName(endpoint));
+  host.assignment = endpoint.assignment;
+  host.stats = stats_.ForInstance(cluster, InstanceName(endpoint), endpoint.assignment);
 }
 
 void Worker::StartListening(const Listener& listener, UniqueFd fd) {
