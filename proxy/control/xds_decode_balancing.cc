@@ -196,6 +196,15 @@ absl::Status ReadOwnOptions(const cluster::Cluster& from, ClusterOptions& result
     PANDO_ASSIGN_OR_RETURN(result.queue.timeout,
                            ToMillis(Sub(at, "queue_timeout"), options.queue_timeout()));
   }
+  if (options.has_split()) {
+    const std::string field = Sub(at, "split");
+    if (options.split().revision().empty()) return NotSet(Sub(field, "revision"));
+    if (options.split().percent() > 100) {
+      return Refuse(Sub(field, "percent"),
+                    absl::StrCat(options.split().percent(), " is not in 0-100"));
+    }
+    result.split = {options.split().revision(), options.split().percent()};
+  }
   return absl::OkStatus();
 }
 

@@ -123,6 +123,8 @@ TEST(DecodeClusterTest, ReadsHowRequestsAreSpread) {
     options.set_adaptive(true);
     options.mutable_queue_max()->set_value(7);
     options.mutable_queue_timeout()->set_seconds(3);
+    options.mutable_split()->set_revision("7");
+    options.mutable_split()->set_percent(5);
   });
   const auto cluster = DecodeCluster("web", AnyBytes(from));
   ASSERT_TRUE(cluster.ok()) << cluster.status();
@@ -136,6 +138,7 @@ TEST(DecodeClusterTest, ReadsHowRequestsAreSpread) {
   EXPECT_EQ(cluster->slow_start, Millis{10'000});
   EXPECT_EQ(cluster->concurrency, (Concurrency{Concurrency::Kind::kAuto, 0}));
   EXPECT_EQ(cluster->queue, (QueueLimits{7, Millis{3'000}}));
+  EXPECT_EQ(cluster->split, (TrafficSplit{"7", 5}));
 
   SetOwnOptions(from, [](auto& options) {
     options.set_policy(::pando::xds::v1::ClusterOptions::STICKY);

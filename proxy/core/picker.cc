@@ -14,6 +14,9 @@
 namespace pando::proxy {
 namespace {
 
+// Equal keys belong to one side; keys next to each other are as good as random ones.
+uint32_t PercentOf(uint64_t hash) { return static_cast<uint32_t>(FastRandom(hash).Next() % 100); }
+
 // Of its weight, for an endpoint that is ready only now: enough to be warmed up by.
 constexpr float kFirstShare = 0.1f;
 
@@ -43,12 +46,17 @@ ClusterPicker::ClusterPicker(std::shared_ptr<const Cluster> cluster, uint64_t se
                              std::vector<Instant> ready_since)
     : cluster_(std::move(cluster)),
       ready_since_(std::move(ready_since)),
-      view_{*cluster_, weights_} {
+      view_{*cluster_, weights_},
+      split_random_(~seed) {
   for (uint32_t i = 0; i < cluster_->endpoints.size(); ++i) {
     weights_.push_back(static_cast<float>(std::max(cluster_->endpoints[i].weight, 1u)));
     switch (cluster_->endpoints[i].health) {
       case EndpointHealth::kHealthy:
         healthy_.push_back(i);
+        if (cluster_->split) {
+          const bool fresh = cluster_->endpoints[i].revision == cluster_->split->revision;
+          (fresh ? split_healthy_ : rest_healthy_).push_back(i);
+        }
         break;
       case EndpointHealth::kSuspect:
         suspect_.push_back(i);
@@ -92,8 +100,43 @@ ClusterPicker::Picked ClusterPicker::ChooseFree(std::span<const uint32_t> candid
   return {Choose(free_, context), false};
 }
 
+ClusterPicker::Picked ClusterPicker::PickSide(const std::vector<uint32_t>& side,
+                                              const Context& context) {
+  if (side.empty()) return {};
+  if (context.exclude.empty() && context.avoid.empty()) return ChooseFree(side, context);
+  tier_.clear();
+  for (const uint32_t index : side) {
+    if (!context.avoid.empty() && context.avoid[index] != 0) continue;
+    const EndpointCounters* counters = cluster_->endpoints[index].counters.get();
+    if (std::ranges::find(context.exclude, counters) != context.exclude.end()) continue;
+    tier_.push_back(index);
+  }
+  return tier_.empty() ? Picked{} : ChooseFree(tier_, context);
+}
+
+ClusterPicker::Picked ClusterPicker::PickSplit(const Context& context) {
+  const uint32_t percent = cluster_->split->percent;
+  uint32_t drawn = 0;
+  if (!context.hash) {
+    drawn = static_cast<uint32_t>(split_random_.Below(100));
+  } else if (cluster_->lb_policy == LbPolicy::kSticky) {
+    drawn = 99;  // who has an instance stays with it until all move
+  } else {
+    drawn = PercentOf(*context.hash);
+  }
+  if (drawn < percent) {
+    const Picked picked = PickSide(split_healthy_, context);
+    if (picked.index.has_value()) return picked;
+  }
+  return PickSide(rest_healthy_, context);
+}
+
 ClusterPicker::Picked ClusterPicker::Pick(const Context& context) {
   if (slow_until_ != Instant{}) GrowWeights(context.now);
+  if (cluster_->split) {
+    const Picked picked = PickSplit(context);
+    if (picked.index.has_value() || picked.full) return picked;
+  }
   if (context.exclude.empty() && context.avoid.empty()) {
     if (!healthy_.empty()) return ChooseFree(healthy_, context);
     if (!suspect_.empty()) return ChooseFree(suspect_, context);

@@ -4,6 +4,10 @@
 // candidates: never a draining endpoint, never one tried before, a doubtful one only when no better
 // is left, none that has all it may have in hand. Both belong to one worker and one table, so they
 // need no locks.
+//
+// Where the cluster says that a revision gets a share of the requests, each is first drawn for one
+// side, by its key if it has one. Who was drawn for the rest waits for its turn there, rather than
+// that more requests than meant go to the revision; who was drawn for the revision does not.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +68,9 @@ class ClusterPicker {
 
  private:
   void GrowWeights(Instant now);
+  // Neither an index nor full: all are candidates.
+  Picked PickSplit(const Context& context);
+  Picked PickSide(const std::vector<uint32_t>& side, const Context& context);
   bool IsFull(uint32_t index, const Context& context) const;
   uint32_t Choose(std::span<const uint32_t> candidates, const Context& context) {
     return policy_->Choose(candidates, {context.hash, context.now});
@@ -79,6 +86,9 @@ class ClusterPicker {
   std::unique_ptr<Policy> policy_;
   std::vector<uint32_t> healthy_;
   std::vector<uint32_t> suspect_;
+  std::vector<uint32_t> split_healthy_;  // of the split's revision
+  std::vector<uint32_t> rest_healthy_;   // of the others
+  FastRandom split_random_;
   std::vector<uint32_t> tier_;
   std::vector<uint32_t> free_;
 };

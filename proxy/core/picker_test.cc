@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
 namespace pando::proxy {
@@ -122,6 +123,80 @@ TEST(LeastRequestTest, ChoosesTheBetterOfTwoAmongMany) {
   // Of two picks at random rank r (from the best) wins with (2(n-r)-1) / n(n-1).
   EXPECT_NEAR(counts[0], 2'000, 250);
   EXPECT_NEAR(counts[50], 990, 200);
+}
+
+// Of four, the last is of another revision, which gets so many percent.
+std::shared_ptr<Cluster> SplitCluster(LbPolicy policy, uint32_t percent) {
+  auto cluster = MakeCluster(policy, 4);
+  for (Endpoint& endpoint : cluster->endpoints) endpoint.revision = "1";
+  cluster->endpoints[3].revision = "2";
+  cluster->split = {"2", percent};
+  return cluster;
+}
+
+TEST(SplitTest, ARevisionGetsItsShareWhateverThePolicy) {
+  for (LbPolicy policy : {LbPolicy::kLeastRequest, LbPolicy::kRoundRobin, LbPolicy::kRandom,
+                          LbPolicy::kPeakEwma, LbPolicy::kSticky}) {
+    for (const uint32_t percent : {0u, 1u, 5u, 50u, 99u, 100u}) {
+      SCOPED_TRACE(testing::Message() << static_cast<int>(policy) << " " << percent);
+      ClusterPicker picker(SplitCluster(policy, percent), 11);
+      constexpr int kPicks = 100'000;
+      const double share = percent / 100.0;
+      // Five standard deviations of a binomial distribution.
+      EXPECT_NEAR(PickMany(picker, kPicks)[3], kPicks * share,
+                  5 * std::sqrt(kPicks * share * (1 - share)));
+    }
+  }
+}
+
+TEST(SplitTest, KeysBelongToOneSide) {
+  for (LbPolicy policy : {LbPolicy::kRingHash, LbPolicy::kMaglev}) {
+    ClusterPicker picker(SplitCluster(policy, 20), 11);
+    int fresh = 0;
+    for (uint64_t key = 0; key < 10'000; ++key) {
+      const auto first = picker.Pick({.exclude = {}, .avoid = {}, .hash = key}).index.value();
+      EXPECT_EQ(picker.Pick({.exclude = {}, .avoid = {}, .hash = key}).index.value(), first);
+      fresh += first == 3;
+    }
+    EXPECT_NEAR(fresh, 2'000, 200);
+  }
+}
+
+TEST(SplitTest, ASideWithoutAnybodyLeavesItsShareToTheOther) {
+  auto cluster = SplitCluster(LbPolicy::kLeastRequest, 50);
+  cluster->endpoints[3].health = EndpointHealth::kDraining;
+  ClusterPicker none_fresh(cluster, 3);
+  EXPECT_EQ(PickMany(none_fresh, 300).count(3), 0u);
+  cluster = SplitCluster(LbPolicy::kLeastRequest, 0);
+  for (int i = 0; i < 3; ++i) cluster->endpoints[i].health = EndpointHealth::kDraining;
+  ClusterPicker only_fresh(cluster, 3);
+  EXPECT_EQ(PickMany(only_fresh, 300), (Counts{{3, 300}}));
+  // One that fails is not insisted on.
+  cluster = SplitCluster(LbPolicy::kLeastRequest, 50);
+  const std::vector<uint8_t> avoid = {0, 0, 0, 1};
+  ClusterPicker picker(cluster, 3);
+  EXPECT_EQ(PickMany(picker, 300, {.exclude = {}, .avoid = avoid, .hash = {}}).count(3), 0u);
+  const std::vector<const EndpointCounters*> tried = {cluster->endpoints[3].counters.get()};
+  EXPECT_EQ(PickMany(picker, 300, {.exclude = tried, .avoid = {}, .hash = {}}).count(3), 0u);
+}
+
+TEST(SplitTest, WhoIsForTheRestWaitsForItAndWhoIsForTheRevisionDoesNot) {
+  auto cluster = SplitCluster(LbPolicy::kLeastRequest, 50);
+  ClusterPicker picker(cluster, 3);
+  ClusterPicker::Context one_slot;
+  one_slot.slots = 1;
+  for (int i = 0; i < 3; ++i) cluster->endpoints[i].counters->slots_taken = 1;
+  int waits = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto picked = picker.Pick(one_slot);
+    EXPECT_EQ(picked.index.value_or(3), 3u);
+    EXPECT_NE(picked.index.has_value(), picked.full);
+    waits += picked.full;
+  }
+  EXPECT_NEAR(waits, 500, 100);
+  for (int i = 0; i < 3; ++i) cluster->endpoints[i].counters->slots_taken = 0;
+  cluster->endpoints[3].counters->slots_taken = 1;
+  for (int i = 0; i < 100; ++i) EXPECT_LT(picker.Pick(one_slot).index.value(), 3u);
 }
 
 TEST(PickerTest, SpreadsWithoutABestStart) {

@@ -99,6 +99,14 @@ struct OutlierPolicy {
   bool operator==(const OutlierPolicy&) const = default;
 };
 
+// So many percent of the requests are for the endpoints of one revision, the others for the rest.
+// A side on which nobody can be picked leaves its share to the other one.
+struct TrafficSplit {
+  std::string revision;
+  uint32_t percent = 0;
+  bool operator==(const TrafficSplit&) const = default;
+};
+
 // How requests are spread over a cluster's endpoints.
 struct ClusterOptions {
   LbPolicy lb_policy = LbPolicy::kLeastRequest;
@@ -109,6 +117,7 @@ struct ClusterOptions {
   QueueLimits queue;
   OutlierPolicy outlier;
   uint32_t panic_percent = 50;  // with fewer left than that, ejections are ignored
+  std::optional<TrafficSplit> split;
 };
 
 struct Cluster : ClusterOptions {
