@@ -244,6 +244,22 @@ absl::StatusOr<v1::ChangeResponse> Client::Remove(const v1::AppRequest& request)
   return connection_->Call(&v1::Admin::Stub::Remove, request);
 }
 
+absl::StatusOr<v1::ChangeResponse> Client::Undo(const v1::UndoRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Undo, request);
+}
+
+absl::StatusOr<v1::ChangeResponse> Client::Pause(const v1::PauseRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Pause, request);
+}
+
+absl::StatusOr<v1::ChangeResponse> Client::Promote(const v1::PromoteRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::Promote, request);
+}
+
+absl::StatusOr<v1::HistoryResponse> Client::History(const v1::AppRequest& request) {
+  return connection_->Call(&v1::Admin::Stub::History, request);
+}
+
 absl::Status Client::Cordon(const v1::CordonRequest& request) {
   return connection_->Call(&v1::Admin::Stub::Cordon, request).status();
 }

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 struct Args {
   std::vector<std::string> files;
   bool dry_run = false;
+  bool force = false;
 };
 
 absl::StatusOr<v1::ApplyRequest> ReadRequest(Context& context, const std::string& file) {
@@ -110,6 +111,7 @@ ExitCode Apply(Context& context, const Args& args) {
     auto request = ReadRequest(context, file);
     if (!request.ok())
       return context.Fail(ExitCode::kError, std::string(request.status().message()));
+    if (args.force) request->mutable_options()->set_force(true);
     requests.push_back(*std::move(request));
   }
   const Instant began = std::chrono::steady_clock::now();
@@ -133,6 +135,12 @@ ExitCode Apply(Context& context, const Args& args) {
   for (const v1::ApplyRequest& request : requests) {
     const auto response = context.client().Apply(request);
     if (!response.ok()) return FailApply(context, response.status());
+    for (const auto& app : response->apps()) {
+      if (app.refused().empty()) continue;
+      return context.Fail(ExitCode::kRolloutFailed,
+                          absl::StrCat(app.name(), ": nothing was changed: ", app.refused(),
+                                       " (change it, or try it again with --force)"));
+    }
     PrintHeadlines(context, *response);
     for (const auto& app : response->apps()) changes.push_back(ChangeOf(app, began));
   }
@@ -151,6 +159,7 @@ void AddApplyCommand(CommandLine& line) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   command.add_flag("--dry-run", args->dry_run, "Only check and say what would change");
+  command.add_flag("--force", args->force, "Also what was rolled back before");
 }
 
 }  // namespace pando::ctl

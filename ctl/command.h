@@ -80,6 +80,7 @@ CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
 // One per command family.
 void AddApplyCommand(CommandLine& line);
 void AddScaleCommand(CommandLine& line);
+void AddRolloutCommand(CommandLine& line);
 void AddListCommands(CommandLine& line);
 void AddLifecycleCommands(CommandLine& line);
 void AddLogsCommand(CommandLine& line);

@@ -54,6 +54,10 @@ class FakeAdmin final : public v1::Admin::Service {
     const std::lock_guard lock(mutex_);
     apply_ = response;
   }
+  void AnswerHistory(const v1::HistoryResponse& response) {
+    const std::lock_guard lock(mutex_);
+    history_ = response;
+  }
   void AnswerChange(const v1::ChangeResponse& response) {
     const std::lock_guard lock(mutex_);
     change_ = response;
@@ -135,6 +139,25 @@ class FakeAdmin final : public v1::Admin::Service {
   grpc::Status Remove(Context*, const v1::AppRequest* request,
                       v1::ChangeResponse* response) override {
     return Change("Remove", *request, response);
+  }
+  grpc::Status Undo(Context*, const v1::UndoRequest* request,
+                    v1::ChangeResponse* response) override {
+    return Change("Undo", *request, response);
+  }
+  grpc::Status Pause(Context*, const v1::PauseRequest* request,
+                     v1::ChangeResponse* response) override {
+    return Change("Pause", *request, response);
+  }
+  grpc::Status Promote(Context*, const v1::PromoteRequest* request,
+                       v1::ChangeResponse* response) override {
+    return Change("Promote", *request, response);
+  }
+  grpc::Status History(Context*, const v1::AppRequest* request,
+                       v1::HistoryResponse* response) override {
+    if (grpc::Status status = Note("History", *request); !status.ok()) return status;
+    const std::lock_guard lock(mutex_);
+    *response = history_;
+    return grpc::Status::OK;
   }
   grpc::Status Cordon(Context*, const v1::CordonRequest* request, v1::CordonResponse*) override {
     return Note("Cordon", *request);
@@ -228,6 +251,7 @@ class FakeAdmin final : public v1::Admin::Service {
   grpc::Status failure_;
   v1::ApplyResponse apply_;
   v1::ChangeResponse change_;
+  v1::HistoryResponse history_;
   std::vector<v1::ClusterView> views_;
   v1::LoadView load_;
   std::vector<v1::Event> events_;

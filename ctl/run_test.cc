@@ -178,6 +178,74 @@ TEST_F(RunTest, FailedRolloutIsCodeFour) {
   EXPECT_EQ(output.err, "ctl: web: the rollout of r3 failed: web.1: exited with code 1\n");
 }
 
+TEST_F(RunTest, ARollbackIsCodeFourToo) {
+  AcceptScale();
+  admin_.ShowViews(
+      {View("rollout: ROLLED_BACK rolled_back: 4 failure: 'web.1: exited' settled: "
+            "true",
+            8)});
+  const Output output = Run({"rollout", "resume", "web"});
+  EXPECT_EQ(output.code, 4);
+  EXPECT_EQ(output.err, "ctl: web: r4 was rolled back to r3: web.1: exited\n");
+  EXPECT_EQ(Run({"rollout", "status", "web"}).code, 4);
+}
+
+TEST_F(RunTest, RolloutsAreUndonePausedAndResumed) {
+  AcceptScale();
+  admin_.ShowViews({Settled()});
+  EXPECT_THAT(Run({"rollout", "undo", "web", "--to", "r3"}).out,
+              StartsWith("web back to r3  placed 8/8"));
+  EXPECT_EQ(Run({"rollout", "pause", "web"}).out,
+            "web r3 paused; go on with: ctl rollout resume web\n");
+  EXPECT_THAT(Run({"rollout", "resume", "web"}).out, StartsWith("web r3  placed 8/8"));
+  EXPECT_THAT(Run({"rollout", "status", "web"}).out, StartsWith("web r3  placed 8/8"));
+  std::vector<std::string> changes;
+  for (const std::string& call : admin_.calls()) {
+    if (call.rfind("WatchCluster", 0) != 0 && call.rfind("GetCluster", 0) != 0) {
+      changes.push_back(call);
+    }
+  }
+  EXPECT_THAT(changes, ElementsAre("Undo app: \"web\" to: 3", "Pause app: \"web\" paused: true",
+                                   "Pause app: \"web\""));
+  EXPECT_THAT(Run({"rollout", "promote", "web", "--all"}).out, HasSubstr("web r3 promoted"));
+  EXPECT_EQ(admin_.calls().back(), "Promote app: \"web\" all: true");
+  const Output bad = Run({"rollout", "undo", "web", "--to", "rx"});
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("\"rx\" is not a revision (allowed: r1, r2, ...)"));
+  EXPECT_EQ(Run({"rollout", "undo", "web", "--to", "0"}).code, 2);
+  EXPECT_EQ(Run({"rollout", "stop", "web"}).code, 2);
+}
+
+TEST_F(RunTest, TheHistoryOfReleases) {
+  admin_.AnswerHistory(Parse<v1::HistoryResponse>(
+      "releases { revision: 2 created_unix_ms: 1700000000000 by: 'ana@laptop' reason: 'apply' "
+      "result: 'rolled-back' result_detail: 'web.1: exited' } "
+      "releases { revision: 1 created_unix_ms: 1700000000000 reason: 'apply' result: 'live' "
+      "current: true }"));
+  const Output output = Run({"rollout", "history", "web"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("ana@laptop"));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r2 +.*rolled-back +web.1: exited\n"));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r1 \\* .*live"));
+  EXPECT_EQ(Run({"rollout", "history", "web", "-o", "name"}).out, "r2\nr1\n");
+  EXPECT_THAT(Run({"rollout", "history", "web", "-o", "json"}).out,
+              HasSubstr("\"result\": \"rolled-back\""));
+}
+
+TEST_F(RunTest, ApplySaysWhatIsKnownToBeBad) {
+  const TempDir dir;
+  const std::string file = dir.Write("app.yaml", "name: web\n");
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' old_revision: 2 revision: 4 generation: 7 refused: 'this is r3' }"));
+  const Output output = Run({"apply", "-f", file});
+  EXPECT_EQ(output.code, 4);
+  EXPECT_EQ(
+      output.err,
+      "ctl: web: nothing was changed: this is r3 (change it, or try it again with --force)\n");
+  EXPECT_EQ(Run({"apply", "-f", file, "--force", "--dry-run"}).code, 0);
+  EXPECT_THAT(admin_.calls().back(), HasSubstr("options { force: true }"));
+}
+
 TEST_F(RunTest, NotFullyPlacedIsCodeFive) {
   AcceptScale();
   admin_.ShowViews({View("placed: 6 ready: 6 available: 6 pending_reason: 'no node has room'")});

@@ -30,6 +30,16 @@ struct AppState {
 
 AppState StateOf(const v1::AppView& app) {
   if (app.rollout() == v1::AppView::FAILED) return {{"failed", Color::kRed}, app.failure()};
+  if (app.rollout() == v1::AppView::ROLLED_BACK) {
+    return {{"rolled back", Color::kRed},
+            absl::StrCat("r", app.rolled_back(), ": ", app.failure())};
+  }
+  if (app.rollout() == v1::AppView::PAUSED) return {{"paused", Color::kYellow}, ""};
+  if (app.waits_for_promote()) {
+    return {
+        {"waiting", Color::kYellow},
+        absl::StrCat("step ", app.step(), "/", app.steps(), "; ctl rollout promote ", app.name())};
+  }
   if (app.stopped()) {
     return {{app.settled() ? "stopped" : "stopping", Color::kDim}, ""};
   }

@@ -140,6 +140,10 @@ TEST(ViewsTest, StatusNamesTheStateOfAnApp) {
   };
   const Case cases[] = {
       {R"(rollout: FAILED failure: "exited with code 1")", "failed", "exited with code 1"},
+      {R"(rollout: ROLLED_BACK rolled_back: 4 failure: "exited with code 1")", "rolled back",
+       "r4: exited with code 1"},
+      {"rollout: PAUSED", "paused", ""},
+      {"waits_for_promote: true step: 1 steps: 3", "waiting", "step 1/3; ctl rollout promote web"},
       {"stopped: true settled: true", "stopped", ""},
       {"stopped: true draining: 1", "stopping", ""},
       {"outdated: 2", "rolling", "2 of older revisions"},

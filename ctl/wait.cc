@@ -23,6 +23,7 @@ void Wait::Observe(const v1::ClusterView& cluster, Instant now) {
 
   // An older generation is a view from before the change.
   if (app_->generation() < target_.generation) return Tick(now);
+  if (RolledBack()) return End(ExitCode::kRolloutFailed, now);
   if (Arrived()) return End(ExitCode::kOk, now);
   if (target_.goal == Goal::kSettled && app_->rollout() == v1::AppView::FAILED) {
     return End(ExitCode::kRolloutFailed, now);
@@ -59,7 +60,7 @@ void Wait::Tick(Instant now) {
 bool Wait::Arrived() const {
   switch (target_.goal) {
     case Goal::kSettled:
-      return app_->settled();
+      return app_->settled() || app_->waits_for_promote();
     case Goal::kStopped:
       return app_->settled() && app_->placed() == 0 && app_->outdated() == 0 &&
              app_->draining() == 0;
@@ -67,6 +68,12 @@ bool Wait::Arrived() const {
       return false;
   }
   return false;
+}
+
+// A rollback is a change of its own: it comes after the one that is waited for.
+bool Wait::RolledBack() const {
+  return target_.goal == Goal::kSettled && app_->rollout() == v1::AppView::ROLLED_BACK &&
+         app_->generation() > target_.generation;
 }
 
 bool Wait::OnlyPlacesAreMissing() const {
@@ -85,10 +92,18 @@ std::string Wait::Counts() const {
                       wanted, "  in rotation ", app_->available(), "/", wanted);
 }
 
+std::string Wait::Step() const {
+  std::string text = absl::StrCat("step ", app_->step(), "/", app_->steps());
+  if (app_->step_traffic() >= 0)
+    absl::StrAppend(&text, " (", app_->step_traffic(), "% of requests)");
+  return text;
+}
+
 std::string Wait::ProgressText() const {
   std::string line = absl::StrCat(target_.app, " ", target_.change);
   if (!app_) return line;
   if (target_.goal == Goal::kSettled && !app_->stopped()) {
+    if (app_->step() > 0) absl::StrAppend(&line, "  ", Step());
     absl::StrAppend(&line, "  ", Counts());
     if (app_->outdated() > 0) absl::StrAppend(&line, "  old ", app_->outdated());
   } else {
@@ -112,7 +127,9 @@ std::string Wait::ProgressLine(Instant now) const {
 
 std::string Wait::ResultLine() const {
   std::string line = absl::StrCat(target_.app, " ", target_.change, "  ");
-  if (app_ && app_->stopped() && target_.goal == Goal::kSettled) {
+  if (app_ && app_->waits_for_promote() && target_.goal == Goal::kSettled) {
+    absl::StrAppend(&line, Step(), "; go on with: ctl rollout promote ", target_.app, "  ");
+  } else if (app_ && app_->stopped() && target_.goal == Goal::kSettled) {
     absl::StrAppend(&line, "stopped; start it with: ctl start ", target_.app, "  ");
   } else if (app_ && target_.goal == Goal::kSettled) {
     const uint32_t wanted = app_->replicas();
@@ -136,6 +153,10 @@ std::string Wait::FailureLine() const {
   const std::string counts = app_ ? Counts() : "";
   switch (*outcome_) {
     case ExitCode::kRolloutFailed:
+      if (app_->rollout() == v1::AppView::ROLLED_BACK) {
+        return absl::StrCat(name, ": r", app_->rolled_back(), " was rolled back to r",
+                            app_->revision(), ": ", app_->failure());
+      }
       return absl::StrCat(name, ": the rollout of r", app_->revision(),
                           " failed: ", app_->failure());
     case ExitCode::kNotPlaced:

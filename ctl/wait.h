@@ -62,8 +62,10 @@ class Wait {
  private:
   void End(ExitCode outcome, Instant now);
   bool Arrived() const;
+  bool RolledBack() const;
   bool OnlyPlacesAreMissing() const;
   std::string Counts() const;
+  std::string Step() const;
 
   WaitTarget target_;
   WaitPolicy policy_;

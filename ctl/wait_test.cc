@@ -76,6 +76,29 @@ TEST(WaitTest, OneViewDecides) {
          app.set_generation(6);
        },
        std::nullopt},
+      {"rolled back", Goal::kSettled,
+       [](v1::AppView& app) {
+         app.set_rollout(v1::AppView::ROLLED_BACK);
+         app.set_generation(8);
+       },
+       ExitCode::kRolloutFailed},
+      {"rolled back, and settled already", Goal::kSettled,
+       [](v1::AppView& app) {
+         Settle(app);
+         app.set_rollout(v1::AppView::ROLLED_BACK);
+         app.set_generation(8);
+       },
+       ExitCode::kRolloutFailed},
+      {"rolled back before, and nothing to change", Goal::kSettled,
+       [](v1::AppView& app) {
+         Settle(app);
+         app.set_rollout(v1::AppView::ROLLED_BACK);
+       },
+       ExitCode::kOk},
+      {"at a step that ends by promote", Goal::kSettled,
+       [](v1::AppView& app) { app.set_waits_for_promote(true); }, ExitCode::kOk},
+      {"paused", Goal::kSettled, [](v1::AppView& app) { app.set_rollout(v1::AppView::PAUSED); },
+       std::nullopt},
       {"settled while old instances drain", Goal::kSettled,
        [](v1::AppView& app) {
          Settle(app);

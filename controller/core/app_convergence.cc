@@ -59,14 +59,22 @@ void ForEachDifference(const std::vector<Endpoint>& before, const std::vector<En
 
 void Cluster::Core::Converge(AppEntry& entry, Instant now) {
   changed_.insert(entry.app.id);
-  if (IsHeld(entry)) return;
+  if (IsHeld(entry)) {
+    entry.clock.progress_at = now;
+    return;
+  }
   for (bool again = true; again;) {
     Publish(entry);
-    again = CarryOut(entry, now);
+    again = AdvanceRollout(entry, now);
+    again |= CarryOut(entry, now);
     again |= AdvanceDrains(entry, now);
   }
   Tell(entry);
   CollectRevisions(entry);
+  if (RoutingConfig::AppRoute route = RouteOf(entry); entry.route != route) {
+    entry.route = std::move(route);
+    MarkRoutingChanged();
+  }
   if (entry.app.removing && entry.assignments.empty()) {
     const AppId id = entry.app.id;
     ForgetApp(id);
@@ -175,16 +183,15 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
                      .wish = item.assignment.wish,
                      .serving = IsServing(item),
                      .available = IsAvailable(item, acked),
+                     .proven = IsProven(entry, item, now),
                      .lost = NodeOf(item).state == NodeState::kLost,
                      .leaving = IsLeaving(item),
                      .evicted = IsEvicted(item)});
   }
-  const uint32_t replicas = WantedReplicas(entry.app);
-  const Desired desired{.replicas = replicas,
-                        .revision = entry.app.revision,
-                        .surge = SurgeLimit(replicas, policy_.surge_percent)};
+  const Desired desired = ToDesired(entry);
   const Moves moves(std::move(views));
-  const Changes changes = moves.Plan(Reconcile(desired, moves.merged()), desired.surge);
+  const Changes changes =
+      moves.Plan(Reconcile(desired, moves.merged()), std::max(1u, desired.surge));
 
   for (const AssignmentId& id : changes.discard) {
     AddInstanceEvent("instance-gone", entry.assignments.at(id), "its node is lost");
@@ -333,7 +340,7 @@ void Cluster::Core::Tell(AppEntry& entry) {
 
 void Cluster::Core::CollectRevisions(AppEntry& entry) {
   if (entry.revisions.size() <= kRevisionsKept) return;
-  std::set<uint32_t> used{entry.app.revision};
+  std::set<uint32_t> used{entry.app.revision, entry.app.rollout.from, entry.app.rollout.failed};
   for (const auto& [id, item] : entry.assignments) used.insert(item.assignment.revision);
   size_t surplus = entry.revisions.size() - kRevisionsKept;
   for (auto it = entry.revisions.begin(); it != entry.revisions.end() && surplus > 0; --surplus) {

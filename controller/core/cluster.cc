@@ -18,9 +18,9 @@ void Cluster::Start(Instant now, Effects& effects) {
 
 absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Apply(const std::vector<AppRequest>& apps,
                                                          const std::vector<Gateway>& gateways,
-                                                         bool dry_run, Instant now,
+                                                         const ApplyOptions& options, Instant now,
                                                          Effects& effects) {
-  auto outcome = core_->Apply(apps, gateways, dry_run);
+  auto outcome = core_->Apply(apps, gateways, options);
   core_->Finish(now, effects);
   return outcome;
 }
@@ -46,8 +46,30 @@ absl::StatusOr<ChangeOutcome> Cluster::SetStopped(const AppId& app, bool stopped
   return outcome;
 }
 
-absl::StatusOr<ChangeOutcome> Cluster::Restart(const AppId& app, Instant now, Effects& effects) {
-  auto outcome = core_->Restart(app);
+absl::StatusOr<ChangeOutcome> Cluster::Restart(const AppId& app, Instant now, Effects& effects,
+                                               const Origin& origin) {
+  auto outcome = core_->Restart(app, origin);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Undo(const AppId& app, uint32_t to, Instant now,
+                                            Effects& effects) {
+  auto outcome = core_->Undo(app, to);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::SetPaused(const AppId& app, bool paused, Instant now,
+                                                 Effects& effects) {
+  auto outcome = core_->SetPaused(app, paused);
+  core_->Finish(now, effects);
+  return outcome;
+}
+
+absl::StatusOr<ChangeOutcome> Cluster::Promote(const AppId& app, bool all, Instant now,
+                                               Effects& effects) {
+  auto outcome = core_->Promote(app, all);
   core_->Finish(now, effects);
   return outcome;
 }
@@ -157,6 +179,12 @@ void Cluster::ProxyReported(const ProxyId& proxy, const AssignmentId& assignment
   core_->Finish(now, effects);
 }
 
+void Cluster::ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now,
+                        Effects& effects) {
+  core_->ProxyLoad(assignment, load, now);
+  core_->Finish(now, effects);
+}
+
 void Cluster::Tick(Instant now, Effects& effects) {
   core_->Tick(now);
   core_->Finish(now, effects);
@@ -181,6 +209,9 @@ std::vector<Gateway> Cluster::GetGateways() const { return core_->GetGateways();
 const UpstreamTable* Cluster::Table(const AppId& app) const { return core_->Table(app); }
 const Revision* Cluster::FindRevision(const AppId& app, uint32_t number) const {
   return core_->FindRevision(app, number);
+}
+absl::StatusOr<std::vector<ReleaseStatus>> Cluster::GetHistory(const AppId& app) const {
+  return core_->GetHistory(app);
 }
 std::vector<const Revision*> Cluster::Revisions() const { return core_->Revisions(); }
 NodeOrders Cluster::OrdersFor(const NodeId& node) const { return core_->OrdersFor(node); }

@@ -28,6 +28,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "controller/core/evidence.h"
 #include "controller/core/mass_loss.h"
 #include "controller/core/model.h"
 
@@ -43,9 +44,8 @@ struct ClusterPolicy {
   uint32_t moves_at_once = 4;  // of a rebalance, in the whole cluster
   // After a start: how long agents have to report before the absent count as silent since then.
   Millis recovery_window{5'000};
-  // Share of new instances started beyond `replicas` in a rollout, at least one.
-  uint32_t surge_percent = 25;
-  // Failed starts in a row, without ever being ready, after which a rollout counts as failed.
+  // Failed starts in a row, without ever being ready, after which a rollout counts as failed; and
+  // exits of instances that were ready, all of them together.
   uint32_t failed_starts_to_fail = 3;
 };
 
@@ -146,6 +146,13 @@ struct AppRequest {  // one app of an `apply`
   std::optional<uint32_t> replicas;
 };
 
+struct ApplyOptions {
+  bool dry_run = false;
+  // Also what is known to be bad or can't be placed anywhere now.
+  bool force = false;
+  Origin origin = {};
+};
+
 struct ApplyOutcome {
   AppId app;
   uint32_t old_revision = 0;  // 0: new
@@ -153,6 +160,15 @@ struct ApplyOutcome {
   uint32_t replicas = 0;
   std::string replicas_source;
   uint64_t generation = 0;
+  // Not empty: the same release was rolled back by itself before, and why. Nothing is changed, of
+  // no app of this apply, unless forced.
+  std::string refused;
+};
+
+// One line of an app's history.
+struct ReleaseStatus {
+  Revision revision;
+  bool current = false;
 };
 
 struct ChangeOutcome {
@@ -180,7 +196,8 @@ struct RebalanceOutcome {
   uint32_t at_once = 0;
 };
 
-enum class RolloutPhase { kProgressing, kComplete, kFailed };
+// kRolledBack: the newest release was rolled back by itself; the one before is wanted again.
+enum class RolloutPhase { kProgressing, kComplete, kFailed, kPaused, kRolledBack };
 
 struct AppStatus {
   App app;
@@ -191,6 +208,10 @@ struct AppStatus {
   std::string failure;
   bool settled = false;
   std::string pending_reason;
+  std::optional<RolloutStep> step;  // of a rollout in steps
+  uint32_t step_number = 0, steps = 0;
+  bool waits_for_promote = false;
+  std::map<uint32_t, Load> loads;  // by revision, since the rollout began; as proxies report
 };
 
 struct InstanceStatus {
@@ -266,14 +287,24 @@ class Cluster {
   // All apps and gateways together or none. With `dry_run`, says what would happen.
   absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& apps,
                                                   const std::vector<Gateway>& gateways,
-                                                  bool dry_run, Instant now, Effects& effects);
+                                                  const ApplyOptions& options, Instant now,
+                                                  Effects& effects);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& app, uint32_t replicas, Instant now,
                                       Effects& effects);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& app, int32_t delta, Instant now,
                                         Effects& effects);
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& app, bool stopped, Instant now,
                                            Effects& effects);
-  absl::StatusOr<ChangeOutcome> Restart(const AppId& app, Instant now, Effects& effects);
+  absl::StatusOr<ChangeOutcome> Restart(const AppId& app, Instant now, Effects& effects,
+                                        const Origin& origin = {});
+  // Back to release `to` as a whole; 0: to the last one that was live before the present one.
+  // kFailedPrecondition: there is none, or its routes belong to another app by now.
+  absl::StatusOr<ChangeOutcome> Undo(const AppId& app, uint32_t to, Instant now, Effects& effects);
+  // Errors of these: kFailedPrecondition when there is no rollout, or nothing to promote.
+  absl::StatusOr<ChangeOutcome> SetPaused(const AppId& app, bool paused, Instant now,
+                                          Effects& effects);
+  // Ends the present step; with `all`, all steps.
+  absl::StatusOr<ChangeOutcome> Promote(const AppId& app, bool all, Instant now, Effects& effects);
   // Drains and stops every instance, then forgets the app.
   absl::StatusOr<ChangeOutcome> Remove(const AppId& app, Instant now, Effects& effects);
   // Uncordoning also ends a drain: what did not move yet stays.
@@ -319,6 +350,9 @@ class Cluster {
   void ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
                      const EndpointReport& report, Instant now, Effects& effects);
 
+  // What a proxy saw of an instance since its report before.
+  void ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now, Effects& effects);
+
   // Leases, drain deadlines, recovery. Cheap when nothing is due.
   void Tick(Instant now, Effects& effects);
 
@@ -341,6 +375,8 @@ class Cluster {
   // The app's table as last published; nullptr when none was.
   const UpstreamTable* Table(const AppId& app) const;
   const Revision* FindRevision(const AppId& app, uint32_t number) const;
+  // Newest first.
+  absl::StatusOr<std::vector<ReleaseStatus>> GetHistory(const AppId& app) const;
   // All that are kept, of all apps.
   std::vector<const Revision*> Revisions() const;
   NodeOrders OrdersFor(const NodeId& node) const;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "controller/core/routing.h"
 
 namespace pando::controller {
 
@@ -97,6 +96,9 @@ void Cluster::Core::Tick(Instant now) {
         break;
       case DeadlineKey::kNodeDrain:
         NodeDrainExpired(NodeId{key->id});
+        break;
+      case DeadlineKey::kRollout:
+        dirty_.insert(AppId{key->id});
         break;
       case DeadlineKey::kDrain:
         if (auto [entry, item] = FindAssignment(AssignmentId{key->id}); entry != nullptr) {
@@ -226,6 +228,7 @@ void Cluster::Core::ForgetApp(const AppId& id) {
   out_.writes.push_back(DeleteApp{id});
   out_.removed_tables.push_back(id);
   for (auto& [proxy, state] : proxies_) state.acked.erase(id);
+  deadlines_.Clear({DeadlineKey::kRollout, id.value});
   apps_.erase(found);
   pending_.erase(id);
   touched_apps_.erase(id);
@@ -294,7 +297,7 @@ RoutingConfig Cluster::Core::BuildRouting() const {
   RoutingConfig routing;
   for (const auto& [id, entry] : apps_) {
     if (entry.app.removing) continue;
-    routing.routes.push_back(ToAppRoute(id, ConfigOf(entry, entry.app.revision)));
+    routing.routes.push_back(RouteOf(entry));
   }
   routing.gateways = GetGateways();
   return routing;

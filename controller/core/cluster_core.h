@@ -42,6 +42,8 @@ struct AssignmentEntry {
   bool in_rotation_told = false;
   bool draining_told = false;
   bool moving = false;  // a rebalance wants it elsewhere
+  std::optional<Instant> available_since;
+  uint32_t restarts_before = 0;  // when its rollout began, as far as this controller saw
   std::optional<Instant> drain_deadline;
   std::optional<Instant> tunnel_deadline;  // the same while tunnels are open
   Reach reach;                             // what all proxies said, newest first
@@ -57,6 +59,10 @@ struct AppEntry {
   bool readdressed = false;         // a node of its instances may have another address now
   std::string pending_reason;       // why a slot has no place now
   std::string pending_reason_told;  // as in the last event
+  RolloutClock clock;
+  std::string stalled;                           // why the rollout counts as failed and yet goes on
+  std::map<uint32_t, Load> loads;                // by revision, while a rollout is on
+  std::optional<RoutingConfig::AppRoute> route;  // as published
 };
 
 struct NodeEntry {
@@ -93,11 +99,11 @@ class Cluster::Core {
   // ---- cluster_operators.cc ----
   absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& requests,
                                                   const std::vector<Gateway>& gateways,
-                                                  bool dry_run);
+                                                  const ApplyOptions& options);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& id, uint32_t replicas);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& id, int32_t delta);
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);
-  absl::StatusOr<ChangeOutcome> Restart(const AppId& id);
+  absl::StatusOr<ChangeOutcome> Restart(const AppId& id, const Origin& origin);
   absl::StatusOr<ChangeOutcome> Remove(const AppId& id);
 
   // ---- cluster_drain.cc ----
@@ -106,6 +112,12 @@ class Cluster::Core {
 
   // ---- cluster_rebalance.cc ----
   absl::StatusOr<RebalanceOutcome> Rebalance(const AppId& only, bool plan_only, Instant now);
+
+  // ---- app_rollout.cc ----
+  absl::StatusOr<ChangeOutcome> Undo(const AppId& id, uint32_t to);
+  absl::StatusOr<ChangeOutcome> SetPaused(const AppId& id, bool paused);
+  absl::StatusOr<ChangeOutcome> Promote(const AppId& id, bool all);
+  void ProxyLoad(const AssignmentId& id, const Load& load, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -149,6 +161,7 @@ class Cluster::Core {
   std::vector<Gateway> GetGateways() const;
   const UpstreamTable* Table(const AppId& id) const;
   const Revision* FindRevision(const AppId& id, uint32_t number) const;
+  absl::StatusOr<std::vector<ReleaseStatus>> GetHistory(const AppId& id) const;
   std::vector<const Revision*> Revisions() const;
   NodeOrders OrdersFor(const NodeId& id) const;
 
@@ -162,7 +175,8 @@ class Cluster::Core {
       kNodeDrain,
       kLossWindow,
       kRebalance,
-      kMoves
+      kMoves,
+      kRollout
     } kind;
     std::string id;
     auto operator<=>(const DeadlineKey&) const = default;  // NOLINT(modernize-use-nullptr)
@@ -247,6 +261,31 @@ class Cluster::Core {
   void NodeDrainExpired(const NodeId& id);
   void TellNodeDrained(NodeEntry& node);
 
+  // ---- rollouts: app_rollout.cc ----
+  // The app's newest release begins; `direct`: without steps, and it is not rolled back by itself.
+  void BeginRollout(AppEntry& entry, uint32_t from, bool direct);
+  bool AdvanceRollout(AppEntry& entry, Instant now);
+  RolloutView ToRolloutView(const AppEntry& entry, Instant now) const;
+  void NextStep(AppEntry& entry);
+  void RollBack(AppEntry& entry, const std::string& reason);
+  bool MayRollBack(const AppEntry& entry) const;
+  // Why the release does not get on, or empty.
+  std::string FailureOf(const AppEntry& entry) const;
+  // The newest release that was live once: what the next one replaces. 0: none.
+  uint32_t LastLive(const AppEntry& entry) const;
+  void SetResult(AppEntry& entry, uint32_t revision, ReleaseResult result, std::string detail);
+  // Notes since when each assignment is available.
+  void NoteAvailable(AppEntry& entry, Instant now);
+  bool IsProven(const AppEntry& entry, const AssignmentEntry& item, Instant now) const;
+  const Strategy& StrategyOf(const AppEntry& entry) const {
+    return ConfigOf(entry, entry.app.revision).strategy;
+  }
+  // What slots beyond those of the present step run; 0: all run the current revision.
+  uint32_t StableOf(const AppEntry& entry) const;
+  // Whose routes hold now, and how requests are split.
+  RoutingConfig::AppRoute RouteOf(const AppEntry& entry) const;
+  Desired ToDesired(const AppEntry& entry) const;
+
   // ---- bookkeeping: cluster_core.cc ----
   AssignmentEntry& AddAssignment(AppEntry& entry, const Assignment& assignment);
   void RemoveAssignment(AppEntry& entry, const AssignmentId& id);
@@ -270,9 +309,13 @@ class Cluster::Core {
 
   // ---- operators ----
   absl::StatusOr<AppEntry*> FindChangeable(const AppId& id);
-  absl::StatusOr<PlannedApp> PlanApp(const AppRequest& request) const;
-  absl::Status CheckRoutes(const std::vector<PlannedApp>& plans) const;
-  void CommitPlan(PlannedApp plan);
+  absl::StatusOr<PlannedApp> PlanApp(const AppRequest& request, const ApplyOptions& options) const;
+  // No two apps may claim a route: neither now nor when one of them is rolled back.
+  absl::Status CheckRoutes(const std::map<AppId, const RevisionConfig*>& planned) const;
+  absl::Status CheckRoutesOf(const AppId& id, const RevisionConfig& config) const;
+  void CommitPlan(PlannedApp plan, const ApplyOptions& options);
+  // Closes the present release's file; returns the one the next would be rolled back to.
+  uint32_t ReplaceRelease(AppEntry& entry);
   absl::StatusOr<ChangeOutcome> ScaleTo(const AppId& id, int64_t replicas, bool relative);
   static ChangeOutcome Outcome(const AppEntry& entry, uint32_t old_replicas);
 

@@ -59,7 +59,7 @@ class ClusterHarness {
     return Apply({AppRequest{app, Config(payload), replicas}});
   }
   absl::StatusOr<std::vector<ApplyOutcome>> Apply(std::vector<AppRequest> requests) {
-    return Do([&](Effects& e) { return cluster->Apply(requests, {}, false, now, e); });
+    return Do([&](Effects& e) { return cluster->Apply(requests, {}, {}, now, e); });
   }
   absl::StatusOr<ChangeOutcome> Scale(uint32_t replicas) {
     return Do([&](Effects& e) { return cluster->Scale(kWeb, replicas, now, e); });

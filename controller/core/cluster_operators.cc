@@ -49,29 +49,55 @@ absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways) {
   return absl::OkStatus();
 }
 
+std::string By(const Origin& origin) {
+  return origin.by.empty() ? "" : absl::StrCat(", by ", origin.by);
+}
+
+// Why a release like this one was rolled back; empty when none was, or another one like it was live
+// since.
+std::string KnownBad(const AppEntry& entry, const RevisionConfig& config) {
+  for (auto it = entry.revisions.rbegin(); it != entry.revisions.rend(); ++it) {
+    const Revision& revision = it->second;
+    if (revision.config != config) continue;
+    if (revision.result != ReleaseResult::kRolledBack) return "";
+    return absl::StrCat("this is what r", revision.number,
+                        " was, which was rolled back: ", revision.result_detail);
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Core::Apply(
-    const std::vector<AppRequest>& requests, const std::vector<Gateway>& gateways, bool dry_run) {
+    const std::vector<AppRequest>& requests, const std::vector<Gateway>& gateways,
+    const ApplyOptions& options) {
   std::vector<PlannedApp> plans;
   std::set<AppId> named;
   for (const AppRequest& request : requests) {
     if (!named.insert(request.app).second) {
       return absl::InvalidArgumentError(absl::StrCat(request.app.value, " is specified twice"));
     }
-    PANDO_ASSIGN_OR_RETURN(PlannedApp plan, PlanApp(request));
+    PANDO_ASSIGN_OR_RETURN(PlannedApp plan, PlanApp(request, options));
     plans.push_back(std::move(plan));
   }
-  PANDO_RETURN_IF_ERROR(CheckRoutes(plans));
+  std::map<AppId, const RevisionConfig*> planned;
+  for (const PlannedApp& plan : plans) {
+    if (plan.revision) planned[plan.app.id] = &plan.revision->config;
+  }
+  PANDO_RETURN_IF_ERROR(CheckRoutes(planned));
   std::map<std::string, Gateway> new_gateways = gateways_;
   for (const Gateway& gateway : gateways) new_gateways[gateway.name] = gateway;
   PANDO_RETURN_IF_ERROR(CheckGateways(new_gateways));
 
   std::vector<ApplyOutcome> outcomes;
-  for (const PlannedApp& plan : plans) outcomes.push_back(plan.outcome);
-  if (dry_run) return outcomes;
+  bool refused = false;
+  for (const PlannedApp& plan : plans) {
+    outcomes.push_back(plan.outcome);
+    refused |= !plan.outcome.refused.empty();
+  }
+  if (options.dry_run || refused) return outcomes;
 
-  for (PlannedApp& plan : plans) CommitPlan(std::move(plan));
+  for (PlannedApp& plan : plans) CommitPlan(std::move(plan), options);
   if (new_gateways != gateways_) {
     for (const auto& [name, gateway] : new_gateways) {
       const auto old = gateways_.find(name);
@@ -85,7 +111,8 @@ absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Core::Apply(
   return outcomes;
 }
 
-absl::StatusOr<Cluster::Core::PlannedApp> Cluster::Core::PlanApp(const AppRequest& request) const {
+absl::StatusOr<Cluster::Core::PlannedApp> Cluster::Core::PlanApp(
+    const AppRequest& request, const ApplyOptions& options) const {
   if (request.replicas) PANDO_RETURN_IF_ERROR(CheckReplicas(request.app, *request.replicas));
   const AppEntry* entry = FindApp(request.app);
   if (entry != nullptr && entry->app.removing) return BeingRemoved(request.app);
@@ -118,8 +145,13 @@ absl::StatusOr<Cluster::Core::PlannedApp> Cluster::Core::PlanApp(const AppReques
   plan.app.spec_replicas = request.replicas;
   plan.config_changed = entry == nullptr || ConfigOf(*entry, entry->app.revision) != request.config;
   if (plan.config_changed) {
+    if (entry != nullptr && !options.force) plan.outcome.refused = KnownBad(*entry, request.config);
     plan.app.revision = last_revision + 1;
-    plan.revision = Revision{request.app, plan.app.revision, request.config, "apply"};
+    plan.revision = Revision{.app = request.app,
+                             .number = plan.app.revision,
+                             .config = request.config,
+                             .reason = "apply",
+                             .origin = options.origin};
     plan.changed = true;
   }
   if (plan.changed) plan.app.generation += 1;
@@ -132,17 +164,19 @@ absl::StatusOr<Cluster::Core::PlannedApp> Cluster::Core::PlanApp(const AppReques
   return plan;
 }
 
-absl::Status Cluster::Core::CheckRoutes(const std::vector<PlannedApp>& plans) const {
-  std::map<AppId, RoutingConfig::AppRoute> routes;
-  for (RoutingConfig::AppRoute& route : BuildRouting().routes) {
-    const AppId app = route.app;
-    routes[app] = std::move(route);
-  }
-  for (const PlannedApp& plan : plans) {
-    if (plan.revision) routes[plan.app.id] = ToAppRoute(plan.app.id, plan.revision->config);
-  }
+absl::Status Cluster::Core::CheckRoutes(
+    const std::map<AppId, const RevisionConfig*>& planned) const {
   std::vector<RoutingConfig::AppRoute> all;
-  for (auto& [app, route] : routes) all.push_back(std::move(route));
+  for (const auto& [id, config] : planned) all.push_back(ToAppRoute(id, *config));
+  for (const auto& [id, entry] : apps_) {
+    if (entry.app.removing) continue;
+    const bool replaced = planned.count(id) > 0;
+    if (!replaced) all.push_back(ToAppRoute(id, ConfigOf(entry, entry.app.revision)));
+    const uint32_t back = replaced ? LastLive(entry) : StableOf(entry);
+    if (back != 0) all.push_back(ToAppRoute(id, ConfigOf(entry, back)));
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& x, const auto& y) { return x.app < y.app; });
   if (const auto conflict = FindRouteConflict(all)) {
     return absl::InvalidArgumentError(
         absl::StrCat(*conflict, "; give one of them other route.hosts or another route.path"));
@@ -150,22 +184,36 @@ absl::Status Cluster::Core::CheckRoutes(const std::vector<PlannedApp>& plans) co
   return absl::OkStatus();
 }
 
-void Cluster::Core::CommitPlan(PlannedApp plan) {
+absl::Status Cluster::Core::CheckRoutesOf(const AppId& id, const RevisionConfig& config) const {
+  return CheckRoutes({{id, &config}});
+}
+
+uint32_t Cluster::Core::ReplaceRelease(AppEntry& entry) {
+  const uint32_t live = LastLive(entry);
+  const auto found = entry.revisions.find(entry.app.revision);
+  if (found != entry.revisions.end() && found->second.result == ReleaseResult::kPending) {
+    SetResult(entry, entry.app.revision, ReleaseResult::kReplaced, "");
+  }
+  return live;
+}
+
+void Cluster::Core::CommitPlan(PlannedApp plan, const ApplyOptions& options) {
   const AppId id = plan.app.id;
   AppEntry& entry = apps_[id];
   entry.table.app = id;
   if (entry.app != plan.app) touched_apps_.insert(id);
+  const uint32_t before = plan.revision ? ReplaceRelease(entry) : 0;
   entry.app = std::move(plan.app);
   if (plan.revision) {
     out_.writes.push_back(PutRevision{*plan.revision});
     entry.revisions[plan.revision->number] = *std::move(plan.revision);
+    BeginRollout(entry, before, /*direct=*/false);
   }
-  if (plan.config_changed) MarkRoutingChanged();
   if (plan.changed) {
     AddEvent("applied", id, "", {},
              absl::StrCat("revision ", plan.outcome.old_revision, " -> ", plan.outcome.revision,
                           ", replicas ", plan.outcome.replicas, " (", plan.outcome.replicas_source,
-                          ")"));
+                          ")", By(options.origin)));
   }
   dirty_.insert(id);
 }
@@ -221,17 +269,20 @@ absl::StatusOr<ChangeOutcome> Cluster::Core::SetStopped(const AppId& id, bool st
   return Outcome(*entry, entry->app.replicas);
 }
 
-absl::StatusOr<ChangeOutcome> Cluster::Core::Restart(const AppId& id) {
+absl::StatusOr<ChangeOutcome> Cluster::Core::Restart(const AppId& id, const Origin& origin) {
   PANDO_ASSIGN_OR_RETURN(AppEntry * entry, FindChangeable(id));
-  Revision revision{id, entry->revisions.rbegin()->first + 1, ConfigOf(*entry, entry->app.revision),
-                    "restart"};
+  Revision revision{.app = id,
+                    .number = entry->revisions.rbegin()->first + 1,
+                    .config = ConfigOf(*entry, entry->app.revision),
+                    .reason = "restart",
+                    .origin = origin};
+  const uint32_t before = ReplaceRelease(*entry);
   entry->app.revision = revision.number;
   entry->app.generation += 1;
   out_.writes.push_back(PutRevision{revision});
   entry->revisions[entry->app.revision] = std::move(revision);
-  touched_apps_.insert(id);
-  dirty_.insert(id);
-  AddEvent("restarted", id, "", {}, absl::StrCat("revision ", entry->app.revision));
+  BeginRollout(*entry, before, /*direct=*/false);
+  AddEvent("restarted", id, "", {}, absl::StrCat("revision ", entry->app.revision, By(origin)));
   return Outcome(*entry, entry->app.replicas);
 }
 

@@ -67,7 +67,8 @@ TEST(ClusterOperatorsTest, EqualSpecsMakeNoRevision) {
 TEST(ClusterOperatorsTest, DryRunChangesNothing) {
   ClusterHarness h;
   const auto outcome = h.Do([&](Effects& e) {
-    return h.cluster->Apply({{kWeb, ClusterHarness::Config("v1"), 2}}, {}, true, h.now, e);
+    return h.cluster->Apply({{kWeb, ClusterHarness::Config("v1"), 2}}, {}, {.dry_run = true}, h.now,
+                            e);
   });
   EXPECT_EQ(outcome->at(0).revision, 1u);
   EXPECT_TRUE(h.last.empty());
@@ -228,7 +229,7 @@ TEST(ClusterOperatorsTest, CordonedNodesTakeNothingNew) {
 TEST(ClusterOperatorsTest, GatewaysAreRouting) {
   ClusterHarness h;
   const auto apply = [&](Gateway gateway) {
-    return h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, false, h.now, e); });
+    return h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, {}, h.now, e); });
   };
   EXPECT_TRUE(apply({"default", "0.0.0.0", 8080}).ok());
   EXPECT_TRUE(h.last.routing.has_value());
@@ -241,7 +242,7 @@ TEST(ClusterOperatorsTest, ARedirectToHttpsClaimsItsPortAndItsName) {
   ClusterHarness h;
   const auto apply = [&](Gateway gateway) {
     const auto result =
-        h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, false, h.now, e); });
+        h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, {}, h.now, e); });
     return std::string(result.status().message());
   };
   Gateway secure{"default", "0.0.0.0", 8443};

@@ -76,7 +76,9 @@ TEST(ClusterRolloutTest, FailingReleaseStopsAtTheSurgeAndSaysWhy) {
   ASSERT_TRUE(h.Connect("n1").ok());
   ASSERT_TRUE(h.Apply("v1", 3).ok());
   h.Settle();
-  ASSERT_TRUE(h.Apply("v2", 3).ok());
+  RevisionConfig bad = ClusterHarness::Config("v2");
+  bad.strategy.auto_rollback = false;
+  ASSERT_TRUE(h.Apply({{kWeb, bad, 3}}).ok());
   InstanceReport report = h.Report(h.Of(1).at(1).id, Phase::kBackoff);
   report.detail = "exited with code 1";
   report.failed_starts = 2;
@@ -97,6 +99,233 @@ TEST(ClusterRolloutTest, FailingReleaseStopsAtTheSurgeAndSaysWhy) {
   h.Settle();
   EXPECT_TRUE(h.Status().settled);
   EXPECT_EQ(h.Of(3).at(0).revision, 3u);
+}
+
+TEST(ClusterRolloutTest, AFailingReleaseIsRolledBackByItselfAndNotTriedAgain) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  h.Settle();
+  const uint64_t generation = h.Apply("v2", 3)->at(0).generation;
+  InstanceReport report = h.Report(h.Of(1).at(1).id, Phase::kBackoff);
+  report.detail = "exited with code 1";
+  report.failed_starts = 3;
+  h.Say(report);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.Status().failure, "web.1 on n1: exited with code 1 (3 failed starts)");
+  EXPECT_EQ(h.Status().app.revision, 1u);
+  EXPECT_GT(h.Status().app.generation, generation);
+  EXPECT_EQ(h.Count("rolled-back"), 1u);
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.model.revisions().at({kWeb, 2}).result, ReleaseResult::kRolledBack);
+
+  const auto again = h.Apply("v2", 3);
+  EXPECT_THAT(again->at(0).refused, HasSubstr("this is what r2 was, which was rolled back: web.1"));
+  EXPECT_EQ(h.Status().app.revision, 1u);
+  h.Restart();  // the controller remembers
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_FALSE(h.Apply("v2", 3)->at(0).refused.empty());
+  EXPECT_TRUE(h.Apply("v3", 3)->at(0).refused.empty());
+}
+
+TEST(ClusterRolloutTest, UndoReturnsToTheLastLiveReleaseAsAWhole) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  RevisionConfig first = ClusterHarness::Config("v1");
+  first.path = "/first";
+  ASSERT_TRUE(h.Apply({{kWeb, first, 2}}).ok());
+  h.Settle();
+  ASSERT_TRUE(h.Apply("v2", 2).ok());
+  h.Settle();
+  EXPECT_EQ(h.routing.routes.at(0).path, "/");
+  const auto undone = h.Do([&](Effects& e) { return h.cluster->Undo(kWeb, 0, h.now, e); });
+  ASSERT_TRUE(undone.ok()) << undone.status();
+  EXPECT_EQ(undone->revision, 1u);
+  EXPECT_EQ(h.routing.routes.at(0).path, "/first");
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Of(1).at(0).revision, 1u);
+  const auto none = h.Do([&](Effects& e) { return h.cluster->Undo(kWeb, 0, h.now, e); });
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kFailedPrecondition);
+  const auto unknown = h.Do([&](Effects& e) { return h.cluster->Undo(kWeb, 9, h.now, e); });
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("kept are: r1, r2"));
+}
+
+TEST(ClusterRolloutTest, APausedRolloutStaysPausedOverARestart) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  ASSERT_TRUE(h.Apply("v2", 4).ok());
+  ASSERT_TRUE(h.Do([&](Effects& e) { return h.cluster->SetPaused(kWeb, true, h.now, e); }).ok());
+  h.Settle();
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kPaused);
+  EXPECT_EQ(h.Status().outdated, 3u);
+  h.Restart();
+  ASSERT_TRUE(h.Connect(h.HelloWithAll("n1")).ok());
+  h.Settle();
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kPaused);
+  EXPECT_EQ(h.Status().outdated, 3u);
+  ASSERT_TRUE(h.Do([&](Effects& e) { return h.cluster->SetPaused(kWeb, false, h.now, e); }).ok());
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Status().outdated, 0u);
+}
+
+TEST(ClusterRolloutTest, TheFirstNewInstancesAreObservedBesideTheOldOnes) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.observe = Millis{2'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 4}}).ok());
+  h.Settle();
+  EXPECT_EQ(h.Of(1).size(), 2u);
+  EXPECT_EQ(h.Of(1).at(0).wish, Wish::kRun);
+  EXPECT_EQ(h.Of(2).size(), 1u);
+  h.Pass(Millis{2'100});
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Of(4).at(0).revision, 2u);
+}
+
+TEST(ClusterRolloutTest, WhatProxiesSawEndsARelease) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.observe = Millis{2'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 4}}).ok());
+  h.Settle();
+  const auto saw = [&](const AssignmentId& id, uint64_t requests, uint64_t errors) {
+    Load load;
+    load.requests = requests;
+    load.errors = errors;
+    h.Do([&](Effects& e) { h.cluster->ProxyLoad(id, load, h.now, e); });
+  };
+  const AssignmentId fresh = h.Of(1).at(1).id;
+  saw(h.Of(2).at(0).id, 100, 0);
+  saw(fresh, 19, 19);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kProgressing);
+  saw(fresh, 1, 1);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.Status().failure, "errors 100.0% of 20 requests (r1: 0.0% of 100)");
+  h.Settle();
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy web.3:healthy web.4:healthy");
+}
+
+TEST(ClusterRolloutTest, ACanaryGetsItsShareStepByStepAndKeepsItOverARestart) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  RevisionConfig first = ClusterHarness::Config("v1");
+  first.path = "/first";
+  ASSERT_TRUE(h.Apply({{kWeb, first, 4}}).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.canary_steps = {20, 50};
+  next.strategy.manual_gate = true;
+  ASSERT_TRUE(h.Apply({{kWeb, next, 4}}).ok());
+  EXPECT_EQ(h.routing.routes.at(0).split, (TrafficSplit{2, 20})) << "before there is any instance";
+  h.Settle();
+  const auto running = [&](uint32_t slot) { return h.Of(slot).size(); };
+  EXPECT_EQ(running(1), 2u);
+  EXPECT_EQ(running(2), 1u);
+  EXPECT_TRUE(h.Status().waits_for_promote);
+  EXPECT_EQ(h.Status().step_number, 1u);
+  EXPECT_EQ(h.routing.routes.at(0).path, "/first") << "routes change with the last step";
+
+  h.Restart();
+  ASSERT_TRUE(h.Connect(h.HelloWithAll("n1")).ok());
+  h.Settle();
+  EXPECT_TRUE(h.Status().waits_for_promote);
+  EXPECT_EQ(h.routing.routes.at(0).split, (TrafficSplit{2, 20}));
+
+  const auto promote = [&](bool all) {
+    return h.Do([&](Effects& e) { return h.cluster->Promote(kWeb, all, h.now, e); });
+  };
+  ASSERT_TRUE(promote(false).ok());
+  EXPECT_EQ(h.routing.routes.at(0).split, (TrafficSplit{2, 50}));
+  h.Settle();
+  EXPECT_EQ(running(2), 2u);
+  EXPECT_EQ(running(3), 1u);
+  EXPECT_EQ(h.Status().step_number, 2u);
+  ASSERT_TRUE(promote(false).ok());
+  EXPECT_EQ(h.routing.routes.at(0).split, std::nullopt);
+  EXPECT_EQ(h.routing.routes.at(0).path, "/");
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Of(4).at(0).revision, 2u);
+  EXPECT_EQ(promote(true).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ClusterRolloutTest, ACanaryThatFailsLeavesNothingBehind) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.canary_steps = {5};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 2}}).ok());
+  h.Settle();
+  ASSERT_EQ(h.Of(1).size(), 2u);
+  Load load;
+  load.requests = load.errors = 30;
+  h.Do([&](Effects& e) { h.cluster->ProxyLoad(h.Of(1).at(1).id, load, h.now, e); });
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.routing.routes.at(0).split, std::nullopt);
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.Shown(), "web.1:healthy web.2:healthy");
+}
+
+TEST(ClusterRolloutTest, BlueGreenSwitchesWhenAllAreInRotation) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 3).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.blue_green = true;
+  next.strategy.observe = Millis{2'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 3}}).ok());
+  EXPECT_EQ(h.routing.routes.at(0).split, (TrafficSplit{2, 0}));
+  h.Settle();
+  EXPECT_EQ(h.routing.routes.at(0).split, (TrafficSplit{2, 100}));
+  for (uint32_t slot = 1; slot <= 3; ++slot) EXPECT_EQ(h.Of(slot).size(), 2u);
+  h.Pass(Millis{2'100});
+  h.Settle();
+  EXPECT_TRUE(h.Status().settled);
+  EXPECT_EQ(h.routing.routes.at(0).split, std::nullopt);
+  EXPECT_EQ(h.Of(3).at(0).revision, 2u);
+}
+
+TEST(ClusterRolloutTest, LatenciesOfThoseThatWarmUpAreNoEvidence) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle();
+  h.Pass(Millis{5'000});
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.observe = Millis{60'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 2}}).ok());
+  h.Settle();
+  const auto saw = [&](const AssignmentId& id, size_t latency_class) {
+    Load load;
+    load.requests = load.latency[latency_class] = 500;
+    h.Do([&](Effects& e) { h.cluster->ProxyLoad(id, load, h.now, e); });
+  };
+  const AssignmentId fresh = h.Of(1).at(1).id;
+  saw(h.Of(2).at(0).id, 2);
+  saw(fresh, 9);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kProgressing);
+  EXPECT_EQ(h.Status().loads.at(2).requests, 500u);
+  h.Pass(Millis{3'000});
+  saw(fresh, 9);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.Status().failure, "p99 up to 1000 ms of 500 requests (r1: up to 5 ms of 500)");
 }
 
 TEST(ClusterRolloutTest, ScaleDownTakesTheHighestSlots) {

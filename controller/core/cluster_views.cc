@@ -43,22 +43,6 @@ std::string WordFor(const AssignmentEntry& item, const NodeEntry& node, bool sho
   return "";
 }
 
-// Why the rollout of the current revision fails, or empty.
-std::string FailureOf(const AppEntry& entry, uint32_t failed_starts_to_fail) {
-  for (const auto& [id, item] : entry.assignments) {
-    const Assignment& a = item.assignment;
-    if (a.wish != Wish::kRun || a.revision != entry.app.revision || !item.report) continue;
-    const InstanceReport& report = *item.report;
-    const bool failing = !a.was_ready || report.phase == Phase::kFailed;
-    if (!failing || report.failed_starts < failed_starts_to_fail) continue;
-    const std::string why = DescribeCrash(report);
-    return absl::StrCat(InstanceName(a.app, a.slot), " on ", a.node.value, ": ",
-                        why.empty() ? "does not become ready" : why, " (", report.failed_starts,
-                        " failed starts)");
-  }
-  return "";
-}
-
 }  // namespace
 
 bool Cluster::Core::recovering() const {
@@ -105,16 +89,33 @@ absl::StatusOr<AppStatus> Cluster::Core::GetApp(const AppId& id) const {
         entry->published && found != proxy.acked.end() && found->second >= entry->table.generation;
     if (newest) ++status.proxies_acked;
   }
-  status.failure = FailureOf(*entry, policy_.failed_starts_to_fail);
   const bool complete = status.available == wanted && status.outdated == 0 && !others_in_rotation;
+  const Rollout& rollout = entry->app.rollout;
+  // What is going to be rolled back, once all of it is in sight, has not come to rest yet.
+  if (!MayRollBack(*entry)) status.failure = FailureOf(*entry);
   if (!status.failure.empty()) {
     status.rollout = RolloutPhase::kFailed;
+  } else if (rollout.failed != 0) {
+    status.rollout = RolloutPhase::kRolledBack;
+    status.failure = rollout.failure;
+  } else if (!rollout.done && rollout.paused) {
+    status.rollout = RolloutPhase::kPaused;
   } else {
     status.rollout = complete ? RolloutPhase::kComplete : RolloutPhase::kProgressing;
   }
-  status.settled = status.rollout == RolloutPhase::kComplete && entry->published &&
-                   !IsHeld(*entry) && status.proxies_acked == status.proxies_live;
+  // Those of a stopped app never get on.
+  const bool rolled_out = rollout.done || entry->app.stopped || entry->app.removing;
+  status.settled = complete && rolled_out && status.rollout != RolloutPhase::kFailed &&
+                   entry->published && !IsHeld(*entry) &&
+                   status.proxies_acked == status.proxies_live;
   status.pending_reason = entry->pending_reason;
+  status.steps = static_cast<uint32_t>(StepsOf(StrategyOf(*entry), wanted).size());
+  status.step = CurrentStep(StrategyOf(*entry), rollout, wanted);
+  if (status.step) {
+    status.step_number = rollout.step + 1;
+    status.waits_for_promote = status.step->manual && entry->clock.step_since.has_value();
+  }
+  status.loads = entry->loads;
   return status;
 }
 
@@ -240,6 +241,16 @@ const Revision* Cluster::Core::FindRevision(const AppId& id, uint32_t number) co
   if (entry == nullptr) return nullptr;
   const auto found = entry->revisions.find(number);
   return found == entry->revisions.end() ? nullptr : &found->second;
+}
+
+absl::StatusOr<std::vector<ReleaseStatus>> Cluster::Core::GetHistory(const AppId& id) const {
+  const AppEntry* entry = FindApp(id);
+  if (entry == nullptr) return absl::NotFoundError(absl::StrCat("no such app: ", id.value));
+  std::vector<ReleaseStatus> history;
+  for (auto it = entry->revisions.rbegin(); it != entry->revisions.rend(); ++it) {
+    history.push_back({it->second, it->first == entry->app.revision});
+  }
+  return history;
 }
 
 std::vector<const Revision*> Cluster::Core::Revisions() const {

@@ -15,6 +15,8 @@
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "controller/core/label_rule.h"
+#include "controller/core/rollout.h"
+#include "controller/core/strategy.h"
 
 namespace pando::controller {
 
@@ -59,15 +61,30 @@ struct RevisionConfig {
   uint32_t max_per_node = 0;  // 0: no limit
   uint32_t cpu_millis = 0;
   uint64_t memory_bytes = 0;
+  Strategy strategy;
 
   bool operator==(const RevisionConfig&) const = default;
 };
 
+// Who asks, and when by the wall clock: kept for those who look back, decides nothing.
+struct Origin {
+  std::string by = {};
+  int64_t unix_ms = 0;
+
+  bool operator==(const Origin&) const = default;
+};
+
+// What became of a release.
+enum class ReleaseResult { kPending, kLive, kReplaced, kUndone, kRolledBack };
+
 struct Revision {
   AppId app;
   uint32_t number = 0;
-  RevisionConfig config;
-  std::string reason;  // "apply" or "restart"
+  RevisionConfig config;  // never changes
+  std::string reason;     // "apply" or "restart"
+  Origin origin;
+  ReleaseResult result = ReleaseResult::kPending;
+  std::string result_detail = {};  // why it was rolled back
 
   bool operator==(const Revision&) const = default;
 };
@@ -81,6 +98,7 @@ struct App {
   bool stopped = false;
   uint64_t generation = 0;
   bool removing = false;  // drains and stops; forgotten when its last assignment is gone
+  Rollout rollout;
 
   bool operator==(const App&) const = default;
 };
@@ -203,6 +221,14 @@ struct UpstreamTable {
   bool operator==(const UpstreamTable&) const = default;
 };
 
+// So many percent of an app's requests go to the instances of `revision`, and no others do.
+struct TrafficSplit {
+  uint32_t revision = 0;
+  uint32_t percent = 0;
+
+  bool operator==(const TrafficSplit&) const = default;
+};
+
 // Everything about routing that is not endpoints: changes seldom.
 struct RoutingConfig {
   struct AppRoute {
@@ -211,6 +237,7 @@ struct RoutingConfig {
     std::string path;
     LbPolicy lb_policy = LbPolicy::kLeastRequest;
     RequestBounds bounds{};
+    std::optional<TrafficSplit> split = {};
     std::string balancing{};
     bool operator==(const AppRoute&) const = default;
   };

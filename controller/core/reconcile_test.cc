@@ -15,6 +15,7 @@ AssignmentView View(const std::string& id, uint32_t slot, uint32_t revision, Kin
           .wish = wish,
           .serving = kind == kServes || kind == kAvailable,
           .available = kind == kAvailable,
+          .proven = kind == kAvailable,
           .lost = kind == kLost};
 }
 
@@ -156,12 +157,93 @@ TEST(ReconcileTest, AReplacementNamesWhatItReplaces) {
   EXPECT_EQ(got.place, (std::vector<Placing>{{1, 1, {AssignmentId{"a"}}}}));
 }
 
-TEST(ReconcileTest, SurgeIsAShareButAtLeastOne) {
-  EXPECT_EQ(SurgeLimit(0, 25), 1u);
-  EXPECT_EQ(SurgeLimit(4, 25), 1u);
-  EXPECT_EQ(SurgeLimit(5, 25), 2u);
-  EXPECT_EQ(SurgeLimit(10'000, 25), 2'500u);
-  EXPECT_EQ(SurgeLimit(10'000, 0), 1u);
+TEST(ReconcileTest, HoldsAStepAndKeepsWithinTheLimits) {
+  struct Case {
+    std::string name;
+    Desired desired;
+    std::vector<AssignmentView> views;
+    std::vector<std::pair<uint32_t, uint32_t>> place;  // slot, revision
+    Ids retire;
+  };
+  const AssignmentView old1 = View("a", 1, 1, kAvailable), old2 = View("b", 2, 1, kAvailable),
+                       old3 = View("c", 3, 1, kAvailable);
+  const Case cases[] = {
+      {"a step starts only its slots",
+       {.replicas = 3, .revision = 2, .surge = 3, .stable = 1, .slots = 2, .hold = true},
+       {old1, old2, old3},
+       {{1, 2}, {2, 2}},
+       {}},
+      {"the old one goes on serving while the step lasts",
+       {.replicas = 2, .revision = 2, .surge = 1, .stable = 1, .slots = 1, .hold = true},
+       {old1, View("A", 1, 2, kAvailable), old2},
+       {},
+       {}},
+      {"after the step it does not, and the next slot follows",
+       {.replicas = 2, .revision = 2, .surge = 1, .stable = 1},
+       {old1, View("A", 1, 2, kAvailable), old2},
+       {{2, 2}},
+       {"a"}},
+      {"a slot beyond the step in which nothing serves gets the stable one",
+       {.replicas = 3, .revision = 2, .surge = 1, .stable = 1, .slots = 1, .hold = true},
+       {old1, View("A", 1, 2, kAvailable), old2},
+       {{3, 1}},
+       {}},
+      {"which is left to start",
+       {.replicas = 2, .revision = 2, .surge = 1, .stable = 1, .slots = 1, .hold = true},
+       {old1, View("A", 1, 2, kStarts), View("b", 2, 1, kStarts)},
+       {},
+       {}},
+      {"a lost new one of the step is placed anew",
+       {.replicas = 2, .revision = 2, .surge = 1, .stable = 1, .slots = 1, .hold = true},
+       {old1, View("A", 1, 2, kLost), old2},
+       {{1, 2}},
+       {}},
+      {"paused: nothing more is replaced",
+       {.replicas = 3, .revision = 2, .surge = 3, .stable = 1, .paused = true},
+       {old1, View("A", 1, 2, kAvailable), old2, old3},
+       {},
+       {"a"}},
+      {"paused: an empty slot gets the stable one",
+       {.replicas = 2, .revision = 2, .surge = 3, .stable = 1, .paused = true},
+       {View("A", 1, 2, kAvailable)},
+       {{2, 1}},
+       {}},
+      {"unavailable instead of surge: the old one goes first",
+       {.replicas = 3, .revision = 2, .surge = 0, .unavailable = 1, .stable = 1},
+       {old1, old2, old3},
+       {{1, 2}},
+       {"a"}},
+      {"and the next only when the new one is there",
+       {.replicas = 3, .revision = 2, .surge = 0, .unavailable = 1, .stable = 1},
+       {View("A", 1, 2, kServes), old2, old3},
+       {},
+       {}},
+      {"both limits are used",
+       {.replicas = 3, .revision = 2, .surge = 1, .unavailable = 1, .stable = 1},
+       {old1, old2, old3},
+       {{1, 2}, {2, 2}},
+       {"b"}},
+      {"what is missing by itself counts",
+       {.replicas = 3, .revision = 2, .surge = 0, .unavailable = 1, .stable = 1},
+       {View("a", 1, 1, kServes), old2, old3},
+       {},
+       {}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const Changes got = Reconcile(c.desired, c.views);
+    std::vector<std::pair<uint32_t, uint32_t>> places;
+    for (const Placing& placing : got.place) places.emplace_back(placing.slot, placing.revision);
+    EXPECT_EQ(places, c.place);
+    EXPECT_EQ(Names(got.retire), c.retire);
+  }
+}
+
+TEST(ReconcileTest, AvailableIsNotYetProven) {
+  AssignmentView fresh = View("A", 1, 2, kAvailable);
+  fresh.proven = false;
+  const std::vector<AssignmentView> views = {View("a", 1, 1, kAvailable), fresh};
+  EXPECT_EQ(Reconcile({.replicas = 1, .revision = 2, .stable = 1}, views), Changes{});
 }
 
 }  // namespace

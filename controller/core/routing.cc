@@ -33,7 +33,12 @@ std::optional<std::string> FindRouteConflict(const std::vector<RoutingConfig::Ap
 }
 
 RoutingConfig::AppRoute ToAppRoute(const AppId& app, const RevisionConfig& config) {
-  return {app, config.hosts, config.path, config.lb_policy, config.bounds, config.balancing};
+  return {.app = app,
+          .hosts = config.hosts,
+          .path = config.path,
+          .lb_policy = config.lb_policy,
+          .bounds = config.bounds,
+          .balancing = config.balancing};
 }
 
 }  // namespace pando::controller

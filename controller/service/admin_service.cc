@@ -92,10 +92,13 @@ grpc::ServerUnaryReactor* AdminService::Apply(Context* context, const v1::ApplyR
   options.file_dir = request->file_dir();
   const absl::StatusOr<ParsedSpecs> specs = ParseSpecs(request->yaml(), options);
   if (!specs.ok()) return FinishNow(context, specs.status());
-  return Decide(context, [wanted = ToWanted(*specs), dry_run = request->dry_run(), response](
+  return Decide(context, [this, wanted = ToWanted(*specs), request, response](
                              Cluster& cluster, Instant now, Effects& effects) {
     const std::vector<Gateway> before = cluster.GetGateways();
-    const auto outcomes = cluster.Apply(wanted.apps, wanted.gateways, dry_run, now, effects);
+    const ApplyOptions how{.dry_run = request->dry_run(),
+                           .force = request->options().force(),
+                           .origin = OriginOf(request->options())};
+    const auto outcomes = cluster.Apply(wanted.apps, wanted.gateways, how, now, effects);
     PANDO_RETURN_IF_ERROR(outcomes.status());
     for (const ApplyOutcome& outcome : *outcomes) {
       v1::ApplyResponse::App& app = *response->add_apps();
@@ -105,6 +108,7 @@ grpc::ServerUnaryReactor* AdminService::Apply(Context* context, const v1::ApplyR
       app.set_replicas(outcome.replicas);
       app.set_replicas_source(outcome.replicas_source);
       app.set_generation(outcome.generation);
+      app.set_refused(outcome.refused);
     }
     for (const Gateway& gateway : wanted.gateways) {
       if (std::find(before.begin(), before.end(), gateway) == before.end()) {
@@ -143,10 +147,11 @@ grpc::ServerUnaryReactor* AdminService::Start(Context* context, const v1::AppReq
 
 grpc::ServerUnaryReactor* AdminService::Restart(Context* context, const v1::AppRequest* request,
                                                 v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
-                   [](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
-                     return cluster.Restart(app, now, effects);
-                   });
+  return DecideApp(
+      context, request->app(), response,
+      [this, request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
+        return cluster.Restart(app, now, effects, OriginOf(request->options()));
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::Remove(Context* context, const v1::AppRequest* request,

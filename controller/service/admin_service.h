@@ -32,6 +32,14 @@ class AdminService final : public v1::Admin::CallbackService {
                  v1::ChangeResponse* response) override;
   Unary* Remove(Context* context, const v1::AppRequest* request,
                 v1::ChangeResponse* response) override;
+  Unary* Undo(Context* context, const v1::UndoRequest* request,
+              v1::ChangeResponse* response) override;
+  Unary* Pause(Context* context, const v1::PauseRequest* request,
+               v1::ChangeResponse* response) override;
+  Unary* Promote(Context* context, const v1::PromoteRequest* request,
+                 v1::ChangeResponse* response) override;
+  Unary* History(Context* context, const v1::AppRequest* request,
+                 v1::HistoryResponse* response) override;
   Unary* Cordon(Context* context, const v1::CordonRequest* request,
                 v1::CordonResponse* response) override;
   Unary* Unfreeze(Context* context, const v1::UnfreezeRequest* request,
@@ -66,6 +74,7 @@ class AdminService final : public v1::Admin::CallbackService {
       absl::AnyInvocable<absl::StatusOr<ChangeOutcome>(Cluster&, const AppId&, Instant, Effects&)>;
   Unary* DecideApp(Context* context, const std::string& app, v1::ChangeResponse* response,
                    AppChange decide);
+  Origin OriginOf(const v1::ChangeOptions& options);
   // `read` runs on the loop.
   Unary* Read(Context* context, absl::AnyInvocable<absl::Status()> read);
 

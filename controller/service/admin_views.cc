@@ -17,6 +17,10 @@ v1::AppView::Rollout ToRollout(RolloutPhase phase) {
       return v1::AppView::COMPLETE;
     case RolloutPhase::kFailed:
       return v1::AppView::FAILED;
+    case RolloutPhase::kPaused:
+      return v1::AppView::PAUSED;
+    case RolloutPhase::kRolledBack:
+      return v1::AppView::ROLLED_BACK;
   }
   return v1::AppView::ROLLOUT_UNSPECIFIED;
 }
@@ -42,6 +46,22 @@ void Fill(const AppStatus& from, v1::AppView& view) {
   view.set_pending_reason(from.pending_reason);
   for (const std::string& host : from.config.hosts) view.add_hosts(host);
   view.set_path(from.config.path);
+  view.set_rolled_back(from.app.rollout.failed);
+  view.set_step(from.step_number);
+  view.set_steps(from.steps);
+  view.set_step_traffic(-1);
+  if (from.step) {
+    view.set_step_instances(from.step->slots);
+    if (from.step->traffic) view.set_step_traffic(static_cast<int32_t>(*from.step->traffic));
+  }
+  view.set_waits_for_promote(from.waits_for_promote);
+  for (const auto& [revision, load] : from.loads) {
+    v1::AppView::Load& added = *view.add_loads();
+    added.set_revision(revision);
+    added.set_requests(load.requests);
+    added.set_errors(load.errors);
+    added.set_p99_ms(P99Ms(load).value_or(0));
+  }
 }
 
 void Fill(const InstanceStatus& from, v1::InstanceView& view) {

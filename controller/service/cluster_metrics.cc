@@ -44,6 +44,13 @@ const MetricDefinition kSettled = Gauge(
 const MetricDefinition kRollout =
     Gauge("pando_app_rollout", "1 for the phase the rollout of the current revision is in",
           {"app", "phase"});
+const MetricDefinition kRolloutRequests =
+    Gauge("pando_app_rollout_requests",
+          "Requests of the new and of the old release since the last rollout began, as proxies "
+          "reported them while it lasted",
+          {"app", "release"});
+const MetricDefinition kRolloutErrors = Gauge(
+    "pando_app_rollout_errors", "Of these, answered with 5xx or not at all", {"app", "release"});
 const MetricDefinition kRestarts{"pando_app_restarts_total",
                                  MetricType::Counter,
                                  "Starts after the first one, over the instances there are now",
@@ -111,15 +118,16 @@ class Families {
 double Seconds(Millis millis) { return std::chrono::duration<double>(millis).count(); }
 
 constexpr std::pair<RolloutPhase, const char*> kPhases[] = {
-    {RolloutPhase::kProgressing, "progressing"},
-    {RolloutPhase::kComplete, "complete"},
-    {RolloutPhase::kFailed, "failed"},
+    {RolloutPhase::kProgressing, "progressing"}, {RolloutPhase::kComplete, "complete"},
+    {RolloutPhase::kFailed, "failed"},           {RolloutPhase::kPaused, "paused"},
+    {RolloutPhase::kRolledBack, "rolled-back"},
 };
 
 void CollectApps(const Cluster& cluster, const ProxyLag& lag, Instant now, Families& into) {
   MetricSamples desired(kDesired), placed(kPlaced), ready(kReady), available(kAvailable),
       pending(kPending), outdated(kOutdated), draining(kDraining), revision(kRevision),
-      settled(kSettled), rollout(kRollout), generation(kGeneration), age(kTableAge);
+      settled(kSettled), rollout(kRollout), rollout_requests(kRolloutRequests),
+      rollout_errors(kRolloutErrors), generation(kGeneration), age(kTableAge);
   const std::vector<AppId> apps = cluster.apps();
   for (const AppId& app : apps) {
     const absl::StatusOr<AppStatus> status = cluster.GetApp(app);
@@ -140,6 +148,14 @@ void CollectApps(const Cluster& cluster, const ProxyLag& lag, Instant now, Famil
     for (const auto& [phase, name] : kPhases) {
       rollout.Add(status->rollout == phase ? 1 : 0, {app.value, name});
     }
+    Load fresh, old;
+    for (const auto& [number, load] : status->loads) {
+      (number == status->app.revision ? fresh : old) += load;
+    }
+    rollout_requests.Add(static_cast<double>(fresh.requests), {app.value, "new"});
+    rollout_requests.Add(static_cast<double>(old.requests), {app.value, "old"});
+    rollout_errors.Add(static_cast<double>(fresh.errors), {app.value, "new"});
+    rollout_errors.Add(static_cast<double>(old.errors), {app.value, "old"});
     if (const UpstreamTable* table = cluster.Table(app)) {
       generation.Add(static_cast<double>(table->generation), labels);
     }
@@ -148,7 +164,7 @@ void CollectApps(const Cluster& cluster, const ProxyLag& lag, Instant now, Famil
   into.One(kApps, static_cast<double>(apps.size()));
   for (const MetricSamples* samples :
        {&desired, &placed, &ready, &available, &pending, &outdated, &draining, &revision, &settled,
-        &rollout, &generation, &age}) {
+        &rollout, &rollout_requests, &rollout_errors, &generation, &age}) {
     into.Take(*samples);
   }
 }
@@ -212,12 +228,13 @@ void CollectProxies(const Cluster& cluster, ProxyLag& lag, Instant now, Families
 }  // namespace
 
 std::vector<MetricDefinition> ClusterMetrics::Definitions() {
-  return {kApps,         kDesired,       kPlaced,       kReady,    kAvailable,      kPending,
-          kOutdated,     kDraining,      kRevision,     kSettled,  kRollout,        kRestarts,
-          kCrashLooping, kInstances,     kGeneration,   kTableAge, kNodes,          kNodeReady,
-          kNodeCordoned, kNodeInstances, kHeartbeatAge, kProxies,  kProxyConnected, kProxyLag,
-          kProxyRefuses, kFrozen,        kRecovering,   kLeader,   kTerm,           kStoreHealthy,
-          kStoreBytes,   kStreams};
+  return {kApps,         kDesired,         kPlaced,        kReady,      kAvailable,
+          kPending,      kOutdated,        kDraining,      kRevision,   kSettled,
+          kRollout,      kRolloutRequests, kRolloutErrors, kRestarts,   kCrashLooping,
+          kInstances,    kGeneration,      kTableAge,      kNodes,      kNodeReady,
+          kNodeCordoned, kNodeInstances,   kHeartbeatAge,  kProxies,    kProxyConnected,
+          kProxyLag,     kProxyRefuses,    kFrozen,        kRecovering, kLeader,
+          kTerm,         kStoreHealthy,    kStoreBytes,    kStreams};
 }
 
 std::vector<MetricDefinition> ControllerMetrics() {

@@ -729,6 +729,15 @@ TEST_F(ControllerServiceTest, MetricsTellTheState) {
   TestAgent agent(channel_, "node-1");
   TestProxy proxy(channel_, "edge-1");
   RunHello(agent, proxy);
+  // What is shown may not be in the store yet; events are told and counted when they are.
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTestDeadline);
+  v1::EventsRequest request;
+  request.set_follow(true);
+  const auto stream = admin_->Events(&context, request);
+  v1::Event event;
+  while (event.kind() != "live") ASSERT_TRUE(stream->Read(&event));
+  context.TryCancel();
   const std::string metrics = HttpGet("/metrics");
   for (const char* line :
        {"pando_apps 1", "pando_instances{app=\"hello\",state=\"in-rotation\"} 2",

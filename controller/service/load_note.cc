@@ -1,5 +1,6 @@
 #include "controller/service/load_note.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -56,7 +57,38 @@ AssignmentId AssignmentOf(const endpoint::UpstreamEndpointStats& stats) {
   return {found == fields.end() ? std::string() : found->second.string_value()};
 }
 
+// The class whose bound is the first not below that of the report's.
+Load ToLoad(const RequestReport& report) {
+  Load load;
+  load.requests = report.requests;
+  load.errors = report.errors;
+  for (const auto& [seconds, count] : report.latency) {
+    const double millis = seconds * 1'000;
+    const auto* bound = std::find_if(kLatencyBoundsMs.begin(), kLatencyBoundsMs.end(),
+                                     [millis](uint32_t ms) { return millis <= ms; });
+    load.latency[static_cast<size_t>(bound - kLatencyBoundsMs.begin())] += count;
+  }
+  return load;
+}
+
 }  // namespace
+
+std::vector<std::pair<AssignmentId, Load>> ToLoads(
+    const envoy::service::load_stats::v3::LoadStatsRequest& request) {
+  std::vector<std::pair<AssignmentId, Load>> loads;
+  for (const endpoint::ClusterStats& stats : request.cluster_stats()) {
+    const std::optional<Millis> interval = ToInterval(stats);
+    if (!interval) continue;
+    for (const endpoint::UpstreamLocalityStats& locality : stats.upstream_locality_stats()) {
+      for (const endpoint::UpstreamEndpointStats& instance : locality.upstream_endpoint_stats()) {
+        AssignmentId assignment = AssignmentOf(instance);
+        const Load load = ToLoad(ToRequestReport(instance, *interval));
+        if (!assignment.empty() && load != Load{}) loads.emplace_back(std::move(assignment), load);
+      }
+    }
+  }
+  return loads;
+}
 
 void NoteLoad(const envoy::service::load_stats::v3::LoadStatsRequest& request, const ProxyId& proxy,
               Instant now, LoadBook& book) {

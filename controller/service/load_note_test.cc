@@ -55,6 +55,18 @@ TEST(NoteLoadTest, TakesDownAppsInstancesAndQueues) {
   EXPECT_GT(*instance.p99_seconds, 60);
 }
 
+TEST(NoteLoadTest, WhatInstancesDidIsEvidence) {
+  const auto loads = ToLoads(Request(kReport));
+  ASSERT_EQ(loads.size(), 1u) << "nobody knows whose the other one's requests are";
+  EXPECT_EQ(loads[0].first, AssignmentId{"web.1-a"});
+  EXPECT_EQ(loads[0].second.requests, 64u);
+  EXPECT_EQ(loads[0].second.errors, 4u);
+  EXPECT_EQ(kLatencyBoundsMs[2], 5u);
+  EXPECT_EQ(loads[0].second.latency[2], 60u);
+  EXPECT_EQ(loads[0].second.latency.back(), 4u);
+  EXPECT_TRUE(ToLoads(Request("cluster_stats { cluster_name: 'web' }")).empty());
+}
+
 TEST(NoteLoadTest, AWordOnDrainsIsNotTraffic) {
   LoadBook book;
   NoteLoad(Request(R"(cluster_stats {

@@ -78,6 +78,9 @@ class LoadService::LoadStream final
           }
         }
       }
+      for (const auto& [assignment, load] : ToLoads(request)) {
+        cluster.ProxyLoad(assignment, load, now, effects);
+      }
     });
   }
 

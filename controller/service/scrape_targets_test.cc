@@ -111,7 +111,7 @@ TEST_F(ScrapeTargetsTest, AnAppWithMetricsIsListedInstanceByInstance) {
   with.config.hosts = {"web.test"};
   without.app = {"api"};
   without.config.hosts = {"api.test"};
-  ASSERT_TRUE(cluster_.Apply({with, without}, {}, false, At(2), effects_).ok());
+  ASSERT_TRUE(cluster_.Apply({with, without}, {}, {}, At(2), effects_).ok());
   for (const AppId& app : cluster_.apps()) {
     for (const InstanceStatus& instance : cluster_.GetInstances(app)) {
       InstanceReport report;

@@ -1,6 +1,7 @@
 #include "controller/service/xds_balancing.h"
 
 #include <cstdlib>
+#include <string>
 
 #include "pando/v1/spec.pb.h"
 #include "pando/xds/v1/http.pb.h"
@@ -94,6 +95,10 @@ void SetBalancing(const RoutingConfig::AppRoute& app, Cluster& cluster) {
   if (spec.queue().max() > 0) options.mutable_queue_max()->set_value(spec.queue().max());
   if (spec.queue().timeout_ms() > 0) {
     SetMillis(spec.queue().timeout_ms(), *options.mutable_queue_timeout());
+  }
+  if (app.split) {
+    options.mutable_split()->set_revision(std::to_string(app.split->revision));
+    options.mutable_split()->set_percent(app.split->percent);
   }
   if (options.ByteSizeLong() == 0) return;
   google::protobuf::Any& any =

@@ -201,10 +201,12 @@ TEST(XdsTranslateTest, BalancingIsSaidInTheWordsOfXdsWhereItHasSome) {
   spec.mutable_queue()->set_max(9);
   spec.mutable_outliers()->set_failures(3);
   routing.routes[0].balancing = spec.SerializeAsString();
+  routing.routes[0].split = TrafficSplit{7, 5};
   const auto resources = ToRoutingResources(routing);
   ASSERT_TRUE(resources.ok());
   const std::string cluster = Text(resources->clusters.at("web"));
   for (const char* said : {"lb_policy: RING_HASH", "fixed: 2", "queue_max {\n            value: 9",
+                           "split {\n            revision: \"7\"\n            percent: 5",
                            "consecutive_gateway_failure {\n      value: 3",
                            "slow_start_window {\n        seconds: 10"}) {
     EXPECT_THAT(cluster, testing::HasSubstr(said));

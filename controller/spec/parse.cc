@@ -13,6 +13,7 @@
 #include "controller/spec/choices.h"
 #include "controller/spec/input.h"
 #include "controller/spec/mistakes.h"
+#include "controller/spec/strategy.h"
 #include "controller/spec/syntax.h"
 #include "controller/spec/yaml_reader.h"
 
@@ -311,6 +312,8 @@ constexpr Field<AppDraft> kAppFields[] = {
          value.FailMissing("path", "where Prometheus asks, for example /metrics");
        }
      }},
+    {"strategy", [](const Input& value,
+                    AppDraft& into) { ReadStrategy(value, *into.spec.mutable_strategy()); }},
 };
 
 v1::AppSpec DefaultApp() {
@@ -336,6 +339,7 @@ v1::AppSpec DefaultApp() {
   spec.mutable_restart()->set_backoff_initial_ms(100);
   spec.mutable_restart()->set_backoff_max_ms(30 * kSecond);
   spec.mutable_restart()->set_reset_after_ms(10 * kSecond);
+  *spec.mutable_strategy() = DefaultStrategy();
   return spec;
 }
 

@@ -67,6 +67,17 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_EQ(spec.restart().backoff_max_ms(), 30'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 10'000u);
   EXPECT_FALSE(spec.has_metrics());
+  EXPECT_EQ(spec.strategy().max_surge().value(), 25u);
+  EXPECT_TRUE(spec.strategy().max_surge().percent());
+  EXPECT_EQ(spec.strategy().max_unavailable().value(), 0u);
+  EXPECT_EQ(spec.strategy().min_ready_ms(), 0u);
+  EXPECT_EQ(spec.strategy().progress_deadline_ms(), 600'000u);
+  EXPECT_TRUE(spec.strategy().auto_rollback());
+  EXPECT_EQ(spec.strategy().observe_ms(), 2'000u);
+  EXPECT_EQ(spec.strategy().canary().steps_size(), 0);
+  EXPECT_FALSE(spec.strategy().blue_green());
+  EXPECT_FALSE(spec.strategy().manual_gate());
+  EXPECT_EQ(spec.strategy().evidence().min_requests(), 20u);
 }
 
 constexpr char kFull[] = R"(kind: App
@@ -88,6 +99,16 @@ timeouts: {connect: 250ms, first_byte: 30s, total: 2m}
 limits: {body: 10MiB}
 restart: {backoff: 50ms, max_backoff: 5s, reset_after: 1m}
 metrics: {path: "/metrics?format=text"}
+strategy:
+  max_surge: 3
+  max_unavailable: 20%
+  min_ready: 2s
+  progress_deadline: 1m
+  auto_rollback: false
+  observe: 5s
+  canary: {steps: [5%, 50%], interval: 2m}
+  gate: manual
+  evidence: {min_requests: 100, errors: 5%, latency: 150%}
 )";
 
 TEST(ParseTest, ReadsEveryField) {
@@ -139,6 +160,20 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.restart().backoff_max_ms(), 5'000u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 60'000u);
   EXPECT_EQ(spec.metrics().path(), "/metrics?format=text");
+  EXPECT_EQ(spec.strategy().max_surge().value(), 3u);
+  EXPECT_FALSE(spec.strategy().max_surge().percent());
+  EXPECT_EQ(spec.strategy().max_unavailable().value(), 20u);
+  EXPECT_TRUE(spec.strategy().max_unavailable().percent());
+  EXPECT_EQ(spec.strategy().min_ready_ms(), 2'000u);
+  EXPECT_EQ(spec.strategy().progress_deadline_ms(), 60'000u);
+  EXPECT_FALSE(spec.strategy().auto_rollback());
+  EXPECT_EQ(spec.strategy().observe_ms(), 5'000u);
+  EXPECT_THAT(spec.strategy().canary().steps(), ElementsAre(5, 50));
+  EXPECT_EQ(spec.strategy().canary().interval_ms(), 120'000u);
+  EXPECT_TRUE(spec.strategy().manual_gate());
+  EXPECT_EQ(spec.strategy().evidence().min_requests(), 100u);
+  EXPECT_EQ(spec.strategy().evidence().errors_percent(), 5u);
+  EXPECT_EQ(spec.strategy().evidence().latency_percent(), 150u);
 }
 
 TEST(ParseTest, AcceptsTheShortForms) {
@@ -264,17 +299,17 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
        "limits, restart, "
-       "metrics)"},
+       "metrics, strategy)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
        "limits, restart, "
-       "metrics)"},
+       "metrics, strategy)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
        "limits, restart, "
-       "metrics)"},
+       "metrics, strategy)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
       {"health: {interval: 1x}", "3: health.interval: \"1x\" is not a duration " + duration},
       {"health: {interval: 5}", "3: health.interval: \"5\" has no unit " + duration},
@@ -297,6 +332,35 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"health: {tcp: \"true\"}", "3: health.tcp: must be true or false, is a quoted text"},
       {"health: /healthz", "3: health: must be a map, is a text"},
       {"health:", "3: health: must be a map, is nothing"},
+      {"strategy: {max_surge: 0}",
+       "3: strategy: max_surge and max_unavailable are both 0, so nothing could be replaced (raise "
+       "one)"},
+      {"strategy: {max_surge: 101%}",
+       "3: strategy.max_surge: \"101%\" is neither a number of instances nor a share (allowed: 0 "
+       "to 10000, or 0% to 100%)"},
+      {"strategy: {max_unavailable: -1}",
+       "3: strategy.max_unavailable: \"-1\" is neither a number of instances nor a share (allowed: "
+       "0 to 10000, or 0% to 100%)"},
+      {"strategy: {progress_deadline: 10ms}",
+       "3: strategy.progress_deadline: \"10ms\" is out of range (allowed: 1s to 24h, for example "
+       "500ms)"},
+      {"strategy: {auto_rollback: no}",
+       "3: strategy.auto_rollback: \"no\" is not a truth value (allowed: true, false)"},
+      {"strategy: {canary: {}}",
+       "3: strategy.canary.steps: is missing (needed: shares, for example [5%, 25%, 50%])"},
+      {"strategy: {canary: {steps: [50%, 50%]}}",
+       "3: strategy.canary.steps[1]: is not more than the step before it"},
+      {"strategy: {canary: {steps: [0%]}}",
+       "3: strategy.canary.steps[0]: \"0%\" is not a share (allowed: 1% to 99%)"},
+      {"strategy: {canary: {steps: [5]}}",
+       "3: strategy.canary.steps[0]: \"5\" is not a share (allowed: 1% to 99%)"},
+      {"strategy: {canary: {steps: [5%]}, blue_green: true}",
+       "3: strategy: has both canary and blue_green (choose one)"},
+      {"strategy: {gate: open}", "3: strategy.gate: \"open\" is not known (allowed: auto, manual)"},
+      {"strategy: {gate: manual}",
+       "3: strategy: gate: manual needs steps that end (add canary or blue_green)"},
+      {"strategy: {evidence: {errors: 1}}",
+       "3: strategy.evidence.errors: \"1\" is not a share (allowed: 0% to 100%)"},
       {"replicas: 10001", "3: replicas: \"10001\" is out of range (allowed: 0 to 10000)"},
       {"replicas: 99999999999999999999",
        "3: replicas: \"99999999999999999999\" is out of range (allowed: 0 to 10000)"},
@@ -610,6 +674,17 @@ restart:
   backoff: 100ms
   max_backoff: 30s
   reset_after: 10s
+strategy:
+  max_surge: 25%
+  max_unavailable: 0
+  min_ready: 0s
+  progress_deadline: 10m
+  auto_rollback: true
+  observe: 2s
+  evidence:
+    min_requests: 20
+    errors: 1%
+    latency: 200%
 )");
 }
 

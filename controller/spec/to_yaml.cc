@@ -8,6 +8,7 @@
 #include "controller/spec/balancing.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
+#include "controller/spec/strategy.h"
 
 namespace pando::controller {
 namespace {
@@ -146,6 +147,9 @@ std::string ToYaml(const v1::AppSpec& spec) {
   out << Key << "max_backoff" << Value << FormatDuration(spec.restart().backoff_max_ms());
   out << Key << "reset_after" << Value << FormatDuration(spec.restart().reset_after_ms());
   out << EndMap;
+
+  out << Key << "strategy" << Value;
+  EmitStrategy(out, spec.strategy());
   out << EndMap;
   return std::string(out.c_str()) + "\n";
 }

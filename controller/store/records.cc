@@ -70,6 +70,59 @@ absl::StatusOr<Wish> FromRecord(v1::AssignmentRecord::Wish wish) {
   }
 }
 
+v1::AppRecord::Rollout ToRecord(const Rollout& rollout) {
+  v1::AppRecord::Rollout record;
+  record.set_from(rollout.from);
+  record.set_done(rollout.done);
+  record.set_step(rollout.step);
+  record.set_paused(rollout.paused);
+  record.set_failed(rollout.failed);
+  record.set_failure(rollout.failure);
+  return record;
+}
+
+Rollout FromRecord(const v1::AppRecord::Rollout& record) {
+  return {.from = record.from(),
+          .done = record.done(),
+          .step = record.step(),
+          .paused = record.paused(),
+          .failed = record.failed(),
+          .failure = record.failure()};
+}
+
+v1::RevisionRecord::Result ToRecord(ReleaseResult result) {
+  switch (result) {
+    case ReleaseResult::kPending:
+      return v1::RevisionRecord::PENDING;
+    case ReleaseResult::kLive:
+      return v1::RevisionRecord::LIVE;
+    case ReleaseResult::kReplaced:
+      return v1::RevisionRecord::REPLACED;
+    case ReleaseResult::kUndone:
+      return v1::RevisionRecord::UNDONE;
+    case ReleaseResult::kRolledBack:
+      return v1::RevisionRecord::ROLLED_BACK;
+  }
+  std::abort();  // not an enumerator
+}
+
+absl::StatusOr<ReleaseResult> FromRecord(v1::RevisionRecord::Result result) {
+  switch (result) {
+    case v1::RevisionRecord::PENDING:
+      return ReleaseResult::kPending;
+    case v1::RevisionRecord::LIVE:
+      return ReleaseResult::kLive;
+    case v1::RevisionRecord::REPLACED:
+      return ReleaseResult::kReplaced;
+    case v1::RevisionRecord::UNDONE:
+      return ReleaseResult::kUndone;
+    case v1::RevisionRecord::ROLLED_BACK:
+      return ReleaseResult::kRolledBack;
+    default:
+      return absl::DataLossError(absl::StrCat("unknown result ", static_cast<int>(result)));
+  }
+}
+
 // ---- one write of the core ----
 
 struct WriteTranslator {
@@ -84,6 +137,8 @@ struct WriteTranslator {
     record.set_stopped(put.app.stopped);
     record.set_generation(put.app.generation);
     record.set_removing(put.app.removing);
+    // Most are complete.
+    if (put.app.rollout != Rollout{}) *record.mutable_rollout() = ToRecord(put.app.rollout);
     return StorePut{absl::StrCat(kAppPrefix, put.app.id.value), Serialize(record)};
   }
   StoreWrite operator()(const DeleteApp& gone) const {
@@ -95,8 +150,12 @@ struct WriteTranslator {
     record.set_app(revision.app.value);
     record.set_revision(revision.number);
     *record.mutable_spec() = ToAppSpec(revision.config);
-    record.set_created_unix_ms(now_unix_ms);
+    record.set_created_unix_ms(revision.origin.unix_ms != 0 ? revision.origin.unix_ms
+                                                            : now_unix_ms);
     record.set_reason(revision.reason);
+    record.set_by(revision.origin.by);
+    record.set_result(ToRecord(revision.result));
+    record.set_result_detail(revision.result_detail);
     return StorePut{RevisionKey(revision.app, revision.number), Serialize(record)};
   }
   StoreWrite operator()(const DeleteRevision& gone) const {
@@ -152,12 +211,19 @@ absl::StatusOr<App> FromRecord(const v1::AppRecord& record) {
   app.stopped = record.stopped();
   app.generation = record.generation();
   app.removing = record.removing();
+  if (record.has_rollout()) app.rollout = FromRecord(record.rollout());
   return app;
 }
 
 absl::StatusOr<Revision> FromRecord(const v1::RevisionRecord& record) {
-  return Revision{AppId{record.app()}, record.revision(), ToRevisionConfig(record.spec()),
-                  record.reason()};
+  Revision revision{.app = AppId{record.app()},
+                    .number = record.revision(),
+                    .config = ToRevisionConfig(record.spec()),
+                    .reason = record.reason(),
+                    .origin = {record.by(), record.created_unix_ms()}};
+  PANDO_ASSIGN_OR_RETURN(revision.result, FromRecord(record.result()));
+  revision.result_detail = record.result_detail();
+  return revision;
 }
 
 absl::StatusOr<Assignment> FromRecord(const v1::AssignmentRecord& record) {
@@ -252,6 +318,28 @@ void SetPlacement(const v1::Placement& placement, RevisionConfig& config) {
       config.spread_labels.push_back(over);
     }
   }
+}
+
+Amount ToAmount(const v1::Strategy::Amount& amount) { return {amount.value(), amount.percent()}; }
+
+Strategy ToStrategy(const v1::Strategy& spec) {
+  Strategy strategy;
+  strategy.max_surge = ToAmount(spec.max_surge());
+  strategy.max_unavailable = ToAmount(spec.max_unavailable());
+  strategy.min_ready = Millis{spec.min_ready_ms()};
+  strategy.progress_deadline = Millis{spec.progress_deadline_ms()};
+  strategy.auto_rollback = spec.auto_rollback();
+  strategy.observe = Millis{spec.observe_ms()};
+  strategy.canary_steps.assign(spec.canary().steps().begin(), spec.canary().steps().end());
+  if (spec.has_canary()) strategy.canary_interval = Millis{spec.canary().interval_ms()};
+  strategy.manual_gate = spec.manual_gate();
+  strategy.blue_green = spec.blue_green();
+  if (!spec.has_evidence()) return strategy;
+  strategy.evidence.min_requests = spec.evidence().min_requests();
+  strategy.evidence.latency_requests = 10 * spec.evidence().min_requests();
+  strategy.evidence.error_margin = spec.evidence().errors_percent() / 100.0;
+  strategy.evidence.latency_factor = spec.evidence().latency_percent() / 100.0;
+  return strategy;
 }
 
 // Empty when all of it is as the proxies have it.
@@ -352,6 +440,7 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.drain_tunnels = Millis{spec.stop().drain_tunnels_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};
   SetPlacement(spec.placement(), config);
+  if (spec.has_strategy()) config.strategy = ToStrategy(spec.strategy());
   config.cpu_millis = spec.resources().cpu_millis();
   config.memory_bytes = spec.resources().memory_bytes();
   return config;

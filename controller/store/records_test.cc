@@ -61,6 +61,8 @@ App FullApp() {
   app.stopped = true;
   app.generation = 300;
   app.removing = true;
+  app.rollout = {
+      .from = 6, .done = false, .step = 1, .paused = true, .failed = 5, .failure = "5xx"};
   return app;
 }
 
@@ -76,7 +78,19 @@ Assignment FullAssignment() {
 }
 
 Revision RevisionOf(uint32_t number) {
-  return {AppId{"web"}, number, ToRevisionConfig(FullSpec()), "apply"};
+  return {.app = AppId{"web"},
+          .number = number,
+          .config = ToRevisionConfig(FullSpec()),
+          .reason = "apply",
+          .origin = {"", 1'700'000'000'000}};
+}
+
+Revision BadRevision() {
+  Revision revision = RevisionOf(11);
+  revision.origin = {"ana@laptop", 1'600'000'000'000};
+  revision.result = ReleaseResult::kRolledBack;
+  revision.result_detail = "it crashes";
+  return revision;
 }
 
 v1::EventRecord EventOf(uint64_t sequence) {
@@ -106,7 +120,9 @@ TEST(RecordsTest, BytesOfEveryRecordStayAsTheyAre) {
     std::string want;
   };
   const Case cases[] = {
-      {"app", PutApp{FullApp()}, "put app/web 0a03776562100718082000280130ac023801"},
+      {"app", PutApp{FullApp()},
+       "put app/web 0a03776562100718082000280130ac023801e2030d080618012001280532033578"
+       "78"},
       {"app without a number in its spec", PutApp{SmallApp()}, "put app/w 0a017710011801"},
       {"app gone", DeleteApp{AppId{"web"}}, "delete app/web"},
       {"revision", PutRevision{RevisionOf(12)},
@@ -183,6 +199,7 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
   const std::vector<Write> changes = {PutApp{FullApp()},
                                       PutRevision{RevisionOf(10)},
                                       PutRevision{RevisionOf(2)},
+                                      PutRevision{BadRevision()},
                                       PutAssignment{FullAssignment()},
                                       PutNode{node},
                                       PutProxy{ProxyId{"edge-1"}},
@@ -193,16 +210,19 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
   auto state = LoadState(store);
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_THAT(state->cluster.apps, ElementsAre(FullApp()));
-  EXPECT_THAT(state->cluster.revisions, ElementsAre(RevisionOf(2), RevisionOf(10)));
+  EXPECT_THAT(state->cluster.revisions, ElementsAre(RevisionOf(2), RevisionOf(10), BadRevision()));
   EXPECT_THAT(state->cluster.assignments, ElementsAre(FullAssignment()));
   EXPECT_THAT(state->cluster.nodes, ElementsAre(node));
   EXPECT_THAT(state->cluster.proxies, ElementsAre(ProxyId{"edge-1"}));
   EXPECT_THAT(state->cluster.gateways, ElementsAre(gateway));
 
   writes.clear();
-  const std::vector<Write> removals = {
-      DeleteApp{AppId{"web"}}, DeleteRevision{AppId{"web"}, 10}, DeleteRevision{AppId{"web"}, 2},
-      DeleteAssignment{FullAssignment().id}, DeleteProxy{ProxyId{"edge-1"}}};
+  const std::vector<Write> removals = {DeleteApp{AppId{"web"}},
+                                       DeleteRevision{AppId{"web"}, 10},
+                                       DeleteRevision{AppId{"web"}, 2},
+                                       DeleteRevision{AppId{"web"}, 11},
+                                       DeleteAssignment{FullAssignment().id},
+                                       DeleteProxy{ProxyId{"edge-1"}}};
   for (const Write& change : removals) writes.push_back(ToStoreWrite(change, 6));
   ASSERT_TRUE(store.Commit({}, writes).ok());
   state = LoadState(store);

@@ -81,7 +81,7 @@ class Fleet {
     }
     // All in one call: what is published is then built once, as it is when a leader starts.
     return SecondsOf([&] {
-      if (!cluster_->Apply(requests, {}, false, now_, placed_).ok()) std::abort();
+      if (!cluster_->Apply(requests, {}, {}, now_, placed_).ok()) std::abort();
     });
   }
 

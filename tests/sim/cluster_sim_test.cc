@@ -72,6 +72,18 @@ TEST(ClusterSim, RollsOutInTheCalmWithoutOneFailure) {
   }
 }
 
+TEST(ClusterSim, TakesBackWhatFailsWithoutOneFailure) {
+  const Seeds seeds = WhichSeeds(500);
+  for (uint32_t i = 0; i < seeds.count; ++i) {
+    const uint32_t seed = seeds.first + i * seeds.step;
+    World world(seed);
+    world.AwaitSettled();
+    world.ReleaseWhatFails(2);
+    Check(world, seed);
+    if (HasFailure()) return;
+  }
+}
+
 TEST(ClusterSim, UsersDoNotSeeWhatTheControlPlaneSuffers) {
   const Seeds seeds = WhichSeeds(500);
   for (uint32_t i = 0; i < seeds.count; ++i) {

@@ -34,6 +34,27 @@ bool HasEvent(const Effects& effects, const std::string& kind, const Assignment&
   });
 }
 
+// Of all kinds; in the calm none of them takes a good release back.
+controller::Strategy AnyStrategy(SimRandom& random) {
+  controller::Strategy strategy;
+  if (random.Percent(50)) return strategy;
+  strategy.max_surge = {random.Below(4), false};
+  if (random.Percent(50) || strategy.max_surge.value == 0) {
+    strategy.max_unavailable = {1 + random.Below(60), true};
+  }
+  if (random.Percent(30)) strategy.min_ready = random.Between(100, 2'000);
+  if (random.Percent(30)) strategy.observe = random.Between(100, 2'000);
+  if (random.Percent(30)) {
+    strategy.canary_steps = {1 + random.Below(40), 50 + random.Below(40)};
+    strategy.canary_interval = random.Between(100, 2'000);
+  } else if (random.Percent(20)) {
+    strategy.blue_green = true;
+  }
+  if (random.Percent(30)) strategy.progress_deadline = random.Between(12'000, 60'000);
+  strategy.auto_rollback = random.Percent(80);
+  return strategy;
+}
+
 // The lease of a proxy that is cut off, a drain's timeout, and some for the messages.
 constexpr Millis kHandOver{3'000 + 5'000 + 4'000};
 
@@ -60,22 +81,24 @@ World::World(uint32_t seed, bool rebalances)
   }
   controller.Start();
   executor.Advance(Millis{2'000});
-  for (uint32_t i = 0; i < apps; ++i)
+  for (uint32_t i = 0; i < apps; ++i) {
     Apply(AppId{std::string(1, static_cast<char>('a' + i))}, true);
+  }
   executor.Advance(Millis{5'000});
 }
 
 // ---- what is done to it ----
 
-void World::Apply(const AppId& app, bool good) {
+void World::Apply(const AppId& app, bool good, bool may_scale) {
   AppRequest request;
   request.app = app;
   request.config.payload = absl::StrCat(good ? "good-" : "bad-", ++releases_);
   request.config.path = absl::StrCat("/", app.value);
   request.config.drain_timeout = Millis{5'000};
-  if (!little_room_ && random.Percent(50)) request.replicas = 1 + random.Below(6);
+  request.config.strategy = AnyStrategy(random);
+  if (!little_room_ && may_scale && random.Percent(50)) request.replicas = 1 + random.Below(6);
   controller.Command([&](Cluster& cluster, Instant now, Effects& effects) {
-    const auto outcome = cluster.Apply({request}, {}, false, now, effects);
+    const auto outcome = cluster.Apply({request}, {}, {}, now, effects);
     Trace(absl::StrCat("apply ", app.value, " ", request.config.payload, ": ",
                        outcome.ok() ? "ok" : std::string(outcome.status().message())));
   });
@@ -95,8 +118,14 @@ void World::OneCommand() {
       c.Scale(app, number, now, e).IgnoreError();
     } else if (what < 70) {
       c.SetStopped(app, number % 2 == 0, now, e).IgnoreError();
-    } else if (what < 80) {
+    } else if (what < 75) {
       c.Restart(app, now, e).IgnoreError();
+    } else if (what < 77) {
+      c.Undo(app, number, now, e).IgnoreError();
+    } else if (what < 79) {
+      c.SetPaused(app, number % 2 == 0, now, e).IgnoreError();
+    } else if (what < 80) {
+      c.Promote(app, number % 2 == 0, now, e).IgnoreError();
     } else if (what < 86) {
       c.Remove(app, now, e).IgnoreError();
     } else if (what < 90) {
@@ -206,21 +235,91 @@ void World::StayCalm() {
   calm_ = true;
   for (const AppId& app : controller.cluster()->apps()) {
     floor_[app] = controller.cluster()->GetApp(app)->app.replicas;
+    slack_[app] = 0;
   }
+  NoteSlack();
+}
+
+// The strategy of a release that is being replaced does not count any more, but its tables do.
+void World::NoteSlack() {
+  for (const auto& [app, replicas] : floor_) {
+    const AppStatus status = *controller.cluster()->GetApp(app);
+    const auto limits = controller::LimitsOf(status.config.strategy, replicas);
+    slack_[app] = std::max(slack_[app], limits.unavailable);
+  }
+}
+
+void World::SetPaused(const AppId& app, bool paused) {
+  controller.Command(
+      [&](Cluster& c, Instant now, Effects& e) { c.SetPaused(app, paused, now, e).IgnoreError(); });
 }
 
 void World::RollOutCalmly(int times) {
   StayCalm();
   for (int i = 0; i < times; ++i) {
     for (const AppId& app : controller.cluster()->apps()) {
-      controller.Command(
-          [&](Cluster& c, Instant now, Effects& e) { c.Restart(app, now, e).IgnoreError(); });
+      const uint32_t what = random.Below(100);
+      if (what < 40) {
+        Apply(app, true, /*may_scale=*/false);
+      } else if (what < 50) {
+        SetPaused(app, random.Percent(50));
+      } else {
+        controller.Command([&](Cluster& c, Instant now, Effects& e) {
+          (what < 60 ? c.Undo(app, 0, now, e) : c.Restart(app, now, e)).status().IgnoreError();
+        });
+      }
     }
+    NoteSlack();
     // Sometimes the next release comes before the last one is out.
     executor.Advance(random.Percent(50) ? random.Between(100, 3'000)
                                         : random.Between(5'000, 9'000));
   }
+  for (const AppId& app : controller.cluster()->apps()) SetPaused(app, false);
   AwaitSettled();
+}
+
+void World::ReleaseWhatFails(int times) {
+  StayCalm();
+  for (int i = 0; i < times; ++i) {
+    std::map<AppId, AppStatus> before;
+    fails_ = true;
+    for (const AppId& app : controller.cluster()->apps()) {
+      before[app] = *controller.cluster()->GetApp(app);
+      Apply(app, false, /*may_scale=*/false);
+    }
+    NoteSlack();
+    executor.Advance(random.Between(100, 3'000));
+    if (random.Percent(30)) {
+      controller.Crash();
+      executor.Advance(random.Between(50, 5'000));
+      controller.Start();
+    }
+    for (const auto& [app, status] : before) AwaitEndOf(app, status);
+    fails_ = false;
+    for (const auto& [app, status] : before) Apply(app, true, /*may_scale=*/false);
+    NoteSlack();
+    AwaitSettled();
+  }
+}
+
+// A bad release: taken back by itself, or stuck where its strategy says so.
+void World::AwaitEndOf(const AppId& app, const AppStatus& before) {
+  AppStatus status;
+  for (int i = 0; i < 600; ++i) {
+    status = *controller.cluster()->GetApp(app);
+    const bool ended = status.rollout == controller::RolloutPhase::kFailed ||
+                       (status.rollout == controller::RolloutPhase::kRolledBack && status.settled);
+    if (ended) break;
+    executor.Advance(Millis{200});
+  }
+  const bool kept =
+      status.rollout == controller::RolloutPhase::kFailed && !status.config.strategy.auto_rollback;
+  const bool back = status.rollout == controller::RolloutPhase::kRolledBack && status.settled &&
+                    status.app.revision == before.app.revision;
+  if (!kept && !back) {
+    Violation(absl::StrCat(app.value, " is left at revision ", status.app.revision, " in phase ",
+                           static_cast<int>(status.rollout), ": ", status.failure));
+  }
 }
 
 void World::Uncordon(const NodeId& node) {
@@ -356,6 +455,9 @@ void World::CheckEffects(const Effects& effects) {
     Trace(std::move(line));
   }
   for (const TimelineEvent& e : effects.events) {
+    if (e.kind == "rolled-back" && calm_ && !fails_) {
+      Violation(absl::StrCat("a good release of ", e.app.value, " is taken back: ", e.message));
+    }
     Trace(absl::StrCat("event ", e.kind, " ", e.app.value, " ", e.instance, " ", e.node.value, " ",
                        e.message));
   }
@@ -369,6 +471,8 @@ void World::CheckDrain(const Assignment& a) {
   if (seen == seen_.end() || seen->second != Phase::kReady) return;  // it serves nobody
   const AppStatus app = *cluster.GetApp(a.app);
   if (app.app.stopped || app.app.removing || a.slot > app.app.replicas) return;
+  // May go first; how many in all, TableApplied checks in the calm.
+  if (LimitsOf(app.config.strategy, app.app.replicas).unavailable > 0) return;
   for (const auto& node : cluster.GetNodes(executor.Now())) {
     // Its node's drain had a deadline: from then on nothing has to replace it.
     if (node.record.id == a.node && node.record.drain_deadline > Millis{0}) return;
@@ -477,9 +581,10 @@ void World::TableApplied(const ModelProxy& proxy, const UpstreamTable& table) {
     const Process* process = ProcessAt(e);
     serving += IsPickable(e) && process != nullptr && process->report.phase == Phase::kReady;
   }
-  if (serving < floor_[table.app]) {
+  if (serving + slack_[table.app] < floor_[table.app]) {
     Violation(absl::StrCat(proxy.id().value, " has only ", serving, " of ", floor_[table.app],
-                           " instances of ", table.app.value));
+                           " instances of ", table.app.value, ", of which ", slack_[table.app],
+                           " may be missing"));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/runtime/manual_executor.h"
+#include "controller/core/cluster.h"
 #include "tests/sim/model_agent.h"
 #include "tests/sim/model_controller.h"
 #include "tests/sim/model_proxy.h"
@@ -28,6 +29,8 @@ class World {
   void ShakeControlPlane(Millis by);
   // No faults: only releases and restarts. From here on nothing may fail at all.
   void RollOutCalmly(int times);
+  // No faults but those of the releases: nobody notices, and they are taken back by themselves.
+  void ReleaseWhatFails(int times);
   // No faults: nodes are drained and come back, instances are rebalanced. Nothing may fail at all.
   void DrainCalmly(int times);
   // Most hosts die for good, while proxies go on: the rest has to take over.
@@ -63,7 +66,9 @@ class World {
  private:
   void OneFault();
   void OneCommand();
-  void Apply(const AppId& app, bool good);
+  void Apply(const AppId& app, bool good, bool may_scale = true);
+  void SetPaused(const AppId& app, bool paused);
+  void AwaitEndOf(const AppId& app, const controller::AppStatus& before);
   void CheckStop(const Assignment& assignment, const Effects& effects);
   void CheckDrain(const Assignment& assignment);
   void CheckSlots();
@@ -72,6 +77,7 @@ class World {
   void Uncordon(const NodeId& node);
   void HangController();
   void StayCalm();
+  void NoteSlack();
   // What is not as it should be in the end; empty when all is.
   std::string Unsettled() const;
 
@@ -84,7 +90,9 @@ class World {
   uint32_t releases_ = 0;
   bool calm_ = false;
   std::map<std::set<AssignmentId>, Instant> twins_since_;
-  std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment
+  std::map<AppId, uint32_t> floor_;  // in the calm: endpoints that must serve at any moment,
+  std::map<AppId, uint32_t> slack_;  // but for those that rollouts may do without
+  bool fails_ = false;               // the releases on their way are bad ones
 
   std::map<AssignmentId, Phase> seen_;               // as the controller was told
   std::map<AssignmentId, controller::Wish> wishes_;  // as last decided

@@ -1,0 +1,64 @@
+#include "controller/core/rollout.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace pando::controller {
+namespace {
+
+// Waiting for something that has no deadline: an operator, or the end of a step.
+bool WaitsOnPurpose(const Rollout& rollout, const RolloutView& view,
+                    const std::optional<RolloutStep>& step) {
+  return rollout.paused || view.suspended || (step && view.proven >= step->slots);
+}
+
+std::string Seconds(Millis time) { return absl::StrCat(time.count() / 1000, " s"); }
+
+}  // namespace
+
+std::optional<RolloutStep> CurrentStep(const Strategy& strategy, const Rollout& rollout,
+                                       uint32_t replicas) {
+  if (rollout.done || rollout.step == kAllSteps) return std::nullopt;
+  const std::vector<RolloutStep> steps = StepsOf(strategy, replicas);
+  if (rollout.step >= steps.size()) return std::nullopt;
+  return steps[rollout.step];
+}
+
+RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
+                            const RolloutView& view, Instant now, RolloutClock& clock) {
+  if (rollout.done) return {};
+  if (!view.crash.empty()) return {RolloutMove::kFail, view.crash, {}};
+  if (view.evidence) return {RolloutMove::kFail, *view.evidence, {}};
+
+  const std::optional<RolloutStep> step = CurrentStep(strategy, rollout, view.replicas);
+  if (view.proven > clock.best || !clock.progress_at || WaitsOnPurpose(rollout, view, step)) {
+    clock.best = std::max(clock.best, view.proven);
+    clock.progress_at = now;
+  }
+  if (step && view.proven >= step->slots) {
+    if (!clock.step_since) clock.step_since = now;
+  } else {
+    clock.step_since.reset();
+  }
+  if (view.suspended || rollout.paused) return {};
+
+  if (step && clock.step_since) {
+    if (step->manual) return {};
+    const Instant over = *clock.step_since + step->dwell;
+    if (now >= over) return {RolloutMove::kNextStep, "", {}};
+    return {RolloutMove::kWait, "", over};
+  }
+  if (!step && view.proven >= view.replicas && !view.older_left) {
+    return {RolloutMove::kComplete, "", {}};
+  }
+  const Instant deadline = *clock.progress_at + strategy.progress_deadline;
+  if (now < deadline) return {RolloutMove::kWait, "", deadline};
+  return {
+      RolloutMove::kFail,
+      absl::StrCat("no progress within ", Seconds(strategy.progress_deadline), ": ", view.proven,
+                   " of ", step ? step->slots : view.replicas, " new instances are in rotation"),
+      {}};
+}
+
+}  // namespace pando::controller

@@ -1,0 +1,157 @@
+// ctl rollout status|history|undo|pause|resume|promote: releases on their way, and those before.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "ctl/change.h"
+#include "ctl/command.h"
+#include "ctl/format.h"
+#include "ctl/json.h"
+
+namespace pando::ctl {
+
+namespace {
+
+struct Args {
+  std::string action;
+  std::string app;
+  std::string to;
+  bool all = false;
+};
+
+// "r3" or "3".
+absl::StatusOr<uint32_t> ParseRevision(const std::string& text) {
+  const std::string digits = text.substr(text.starts_with("r") ? 1 : 0);
+  if (digits.empty() || digits.size() > 9 ||
+      digits.find_first_not_of("0123456789") != std::string::npos || std::stoul(digits) == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--to: \"", text, "\" is not a revision (allowed: r1, r2, ...)"));
+  }
+  return static_cast<uint32_t>(std::stoul(digits));
+}
+
+ExitCode Finish(Context& context, const absl::StatusOr<v1::ChangeResponse>& accepted,
+                const std::string& change, Instant began) {
+  if (!accepted.ok()) return context.Fail(accepted.status());
+  return FinishChanges(context,
+                       {{{accepted->app(), change, accepted->generation()}, *accepted, began}});
+}
+
+ExitCode Undo(Context& context, const Args& args) {
+  v1::UndoRequest request;
+  request.set_app(args.app);
+  if (!args.to.empty()) {
+    const auto to = ParseRevision(args.to);
+    if (!to.ok()) return context.UsageError(std::string(to.status().message()));
+    request.set_to(*to);
+  }
+  const Instant began = std::chrono::steady_clock::now();
+  const auto accepted = context.client().Undo(request);
+  return Finish(context, accepted,
+                accepted.ok() ? absl::StrCat("back to r", accepted->revision()) : "", began);
+}
+
+// A pause has arrived when it is stored.
+ExitCode Pause(Context& context, const Args& args) {
+  v1::PauseRequest request;
+  request.set_app(args.app);
+  request.set_paused(true);
+  const auto accepted = context.client().Pause(request);
+  if (!accepted.ok()) return context.Fail(accepted.status());
+  context.out() << accepted->app() << " r" << accepted->revision()
+                << " paused; go on with: ctl rollout resume " << accepted->app() << std::endl;
+  return ExitCode::kOk;
+}
+
+ExitCode Resume(Context& context, const Args& args) {
+  v1::PauseRequest request;
+  request.set_app(args.app);
+  const Instant began = std::chrono::steady_clock::now();
+  const auto accepted = context.client().Pause(request);
+  return Finish(context, accepted, accepted.ok() ? absl::StrCat("r", accepted->revision()) : "",
+                began);
+}
+
+ExitCode Promote(Context& context, const Args& args) {
+  v1::PromoteRequest request;
+  request.set_app(args.app);
+  request.set_all(args.all);
+  const auto accepted = context.client().Promote(request);
+  if (!accepted.ok()) return context.Fail(accepted.status());
+  context.out() << accepted->app() << " r" << accepted->revision() << " promoted; see: "
+                << "ctl rollout status " << accepted->app() << std::endl;
+  return ExitCode::kOk;
+}
+
+ExitCode Status(Context& context, const Args& args) {
+  v1::ClusterRequest request;
+  request.set_app(args.app);
+  const Instant began = std::chrono::steady_clock::now();
+  const auto view = context.client().GetCluster(request);
+  if (!view.ok()) return context.Fail(view.status());
+  if (view->apps_size() != 1) return context.UsageError("say which app");
+  const v1::AppView& app = view->apps(0);
+  if (app.rollout() == v1::AppView::ROLLED_BACK) {
+    return context.Fail(ExitCode::kRolloutFailed,
+                        absl::StrCat(app.name(), ": r", app.rolled_back(), " was rolled back to r",
+                                     app.revision(), ": ", app.failure()));
+  }
+  v1::ChangeResponse accepted;
+  accepted.set_app(app.name());
+  accepted.set_revision(app.revision());
+  accepted.set_replicas(app.replicas());
+  accepted.set_old_replicas(app.replicas());
+  accepted.set_generation(app.generation());
+  return Finish(context, accepted, absl::StrCat("r", app.revision()), began);
+}
+
+ExitCode History(Context& context, const Args& args) {
+  v1::AppRequest request;
+  request.set_app(args.app);
+  const auto history = context.client().History(request);
+  if (!history.ok()) return context.Fail(history.status());
+  const Options& options = context.options();
+  if (IsDocument(options.format)) {
+    PrintDocument(context.out(), options.format, ToJson(*history));
+    return ExitCode::kOk;
+  }
+  Table table({"REV", "WHEN", "BY", "REASON", "RESULT", "DETAIL"});
+  for (const auto& release : history->releases()) {
+    if (options.format == OutputFormat::kName) {
+      context.out() << "r" << release.revision() << std::endl;
+      continue;
+    }
+    table.Add({absl::StrCat("r", release.revision(), release.current() ? " *" : ""),
+               FormatDateTime(release.created_unix_ms(), context.terminal().zone), release.by(),
+               release.reason(), release.result(), release.result_detail()});
+  }
+  if (options.format != OutputFormat::kName) context.out() << table.ToString(options.color);
+  return ExitCode::kOk;
+}
+
+ExitCode Rollout(Context& context, const Args& args) {
+  if (args.action == "undo") return Undo(context, args);
+  if (args.action == "pause") return Pause(context, args);
+  if (args.action == "resume") return Resume(context, args);
+  if (args.action == "promote") return Promote(context, args);
+  if (args.action == "history") return History(context, args);
+  return Status(context, args);
+}
+
+}  // namespace
+
+void AddRolloutCommand(CommandLine& line) {
+  auto args = std::make_shared<Args>();
+  CLI::App& command =
+      line.Add("rollout", "Releases: how the newest is getting on, and back to an earlier one",
+               [args](Context& context) { return Rollout(context, *args); });
+  command.add_option("ACTION", args->action, "status, history, undo, pause, resume or promote")
+      ->required()
+      ->check(CLI::IsMember({"status", "history", "undo", "pause", "resume", "promote"}))
+      ->type_name("");
+  AddAppArgument(command, args->app);
+  command.add_option("--to", args->to, "undo: to this revision instead of the last live one")
+      ->type_name("REV");
+  command.add_flag("--all", args->all, "promote: end all steps, not only the present one");
+}
+
+}  // namespace pando::ctl
