@@ -81,6 +81,7 @@ CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
 void AddApplyCommand(CommandLine& line);
 void AddScaleCommand(CommandLine& line);
 void AddRolloutCommand(CommandLine& line);
+void AddImportCommand(CommandLine& line);
 void AddListCommands(CommandLine& line);
 void AddLifecycleCommands(CommandLine& line);
 void AddLogsCommand(CommandLine& line);

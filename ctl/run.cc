@@ -47,6 +47,7 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   AddRebalanceCommand(line);
   AddWhyCommand(line);
   AddSpecCommand(line);
+  AddImportCommand(line);
   AddVersionCommand(line);
   AddCompletionCommands(line);
   try {
