@@ -286,7 +286,7 @@ TEST(ComposeTest, WhatChangesOrHasNoCounterpartIsToldWithItsLine) {
                           ImportNote{7,
                                      "site is left out: what it starts is said in its "
                                      "Dockerfile; give it a command"},
-                          ImportNote{38, "volumes is left out: it has no counterpart"}));
+                          ImportNote{37, "volumes is left out: it has no counterpart"}));
   const std::string notes = NotesOf(*import);
   for (const char* note :
        {"api:10: image: registry/app:v2 is not used", "environment.PORT: 3000 is left out",
