@@ -25,7 +25,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 enum class From { kProcfile, kCompose, kPm2 };
 
@@ -417,7 +416,7 @@ TEST(WordsTest, EnvFilesAreLinesOfVariables) {
 
 TEST(ProbeUrlTest, OnlyRequestsToOneselfAreProbes) {
   struct Case {
-    const char* command;
+    const char* command = nullptr;
     std::optional<std::string> want;
   };
   const Case cases[] = {

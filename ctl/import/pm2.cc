@@ -142,7 +142,7 @@ class Pm2App {
       return ImportError(source_, LineOf(app_),
                          absl::StrCat(draft_.name(), ": script is missing (what PM2 starts)"));
     }
-    const std::string path = script.Scalar();
+    const std::string& path = script.Scalar();
     PANDO_ASSIGN_OR_RETURN(const auto args, Words({"args"}));
     if (absl::StrContains(path, ' ')) {  // PM2 gives it to bash
       std::string text = path;
