@@ -36,6 +36,7 @@ struct RequestBounds {
   Millis first_byte_timeout{0};
   Millis total_timeout{0};
   uint64_t max_body_bytes = 0;
+  Millis per_try_timeout{0};
 
   bool operator==(const RequestBounds&) const = default;
 };

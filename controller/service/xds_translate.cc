@@ -296,6 +296,10 @@ void AddRoute(const RoutingConfig::AppRoute& app, route::VirtualHost& host,
   if (app.bounds.total_timeout > Millis{0}) {
     SetMillis(app.bounds.total_timeout, *added.mutable_route()->mutable_timeout());
   }
+  if (app.bounds.per_try_timeout > Millis{0}) {
+    SetMillis(app.bounds.per_try_timeout,
+              *added.mutable_route()->mutable_retry_policy()->mutable_per_try_timeout());
+  }
   xds_v1::RouteOptions options;
   if (app.bounds.first_byte_timeout > Millis{0}) {
     SetMillis(app.bounds.first_byte_timeout, *options.mutable_first_byte_timeout());

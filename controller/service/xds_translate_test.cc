@@ -449,7 +449,7 @@ TEST(XdsTranslateTest, WhatAGatewaySaysOfRequestsIsInItsListener) {
 
 TEST(XdsTranslateTest, WhatAnAppSaysOfRequestsIsInItsClusterAndItsRoutes) {
   RoutingConfig::AppRoute app = Route("web", {"*"}, "/");
-  app.bounds = {Millis{250}, Millis{30'000}, Millis{120'000}, 1'048'576};
+  app.bounds = {Millis{250}, Millis{30'000}, Millis{120'000}, 1'048'576, Millis{2'000}};
   const auto resources = ToRoutingResources(Routing({app}));
   ASSERT_TRUE(resources.ok());
   EXPECT_THAT(Text(resources->clusters.at("web")),
@@ -458,6 +458,11 @@ TEST(XdsTranslateTest, WhatAnAppSaysOfRequestsIsInItsClusterAndItsRoutes) {
         cluster: "web"
         timeout {
           seconds: 120
+        }
+        retry_policy {
+          per_try_timeout {
+            seconds: 2
+          }
         }
       }
       metadata {

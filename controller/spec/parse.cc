@@ -220,7 +220,20 @@ constexpr Field<v1::RequestTimeouts> kTimeoutFields[] = {
     {"connect", ReadDuration<&v1::RequestTimeouts::set_connect_ms, 10, kHour>},
     {"first_byte", ReadDuration<&v1::RequestTimeouts::set_first_byte_ms, 10, kDay>},
     {"total", ReadDuration<&v1::RequestTimeouts::set_total_ms, 10, kDay>},
+    {"per_try", ReadDuration<&v1::RequestTimeouts::set_per_try_ms, 10, kDay>},
 };
+
+void ReadTimeouts(const Input& value, v1::RequestTimeouts& into) {
+  ReadFields<v1::RequestTimeouts>(value, kTimeoutFields, into);
+  if (into.per_try_ms() == 0) return;
+  // There would never be another try.
+  if (into.first_byte_ms() > 0 && into.per_try_ms() >= into.first_byte_ms()) {
+    value.Fail("per_try is not shorter than first_byte");
+  }
+  if (into.total_ms() > 0 && into.per_try_ms() >= into.total_ms()) {
+    value.Fail("per_try is not shorter than total");
+  }
+}
 
 void ReadBody(const Input& value, v1::RequestLimits& into) {
   if (const auto bytes = value.Size(1, kMaxBody)) into.set_body_bytes(*bytes);
@@ -288,10 +301,8 @@ constexpr Field<AppDraft> kAppFields[] = {
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Placement>(value, kPlacementFields, *into.spec.mutable_placement());
      }},
-    {"timeouts",
-     [](const Input& value, AppDraft& into) {
-       ReadFields<v1::RequestTimeouts>(value, kTimeoutFields, *into.spec.mutable_timeouts());
-     }},
+    {"timeouts", [](const Input& value,
+                    AppDraft& into) { ReadTimeouts(value, *into.spec.mutable_timeouts()); }},
     {"limits",
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::RequestLimits>(value, kLimitFields, *into.spec.mutable_limits());

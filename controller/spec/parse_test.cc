@@ -62,6 +62,7 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_EQ(spec.timeouts().connect_ms(), 1'000u);
   EXPECT_EQ(spec.timeouts().first_byte_ms(), 0u);
   EXPECT_EQ(spec.timeouts().total_ms(), 0u);
+  EXPECT_EQ(spec.timeouts().per_try_ms(), 0u);
   EXPECT_EQ(spec.limits().body_bytes(), 0u);
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 100u);
   EXPECT_EQ(spec.restart().backoff_max_ms(), 30'000u);
@@ -95,7 +96,7 @@ outliers: {failures: 3, ejection: 2s, max_ejection: 20s, max_percent: 30}
 stop: {signal: SIGINT, grace: 1.5s, drain: 0s, drain_tunnels: 2m}
 resources: {cpu: 0.5, memory: 512MiB}
 placement: {labels: {disk: ssd, zone: "a 1"}, constraints: [zone!=b, "!gpu"], spread: [rack], max_per_node: 2}
-timeouts: {connect: 250ms, first_byte: 30s, total: 2m}
+timeouts: {connect: 250ms, per_try: 5s, first_byte: 30s, total: 2m}
 limits: {body: 10MiB}
 restart: {backoff: 50ms, max_backoff: 5s, reset_after: 1m}
 metrics: {path: "/metrics?format=text"}
@@ -150,6 +151,7 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.stop().drain_tunnels_ms(), 120'000u);
   EXPECT_EQ(spec.placement().labels().at("zone"), "a 1");
   EXPECT_EQ(spec.timeouts().connect_ms(), 250u);
+  EXPECT_EQ(spec.timeouts().per_try_ms(), 5'000u);
   EXPECT_EQ(spec.timeouts().first_byte_ms(), 30'000u);
   EXPECT_EQ(spec.timeouts().total_ms(), 120'000u);
   EXPECT_EQ(spec.limits().body_bytes(), 10u << 20);
@@ -463,6 +465,9 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "0-9, _, -, . and /, the first one a letter or digit)"},
       {"restart: {backoff: 10s, max_backoff: 1s}",
        "3: restart: max_backoff is shorter than backoff"},
+      {"timeouts: {per_try: 2s, first_byte: 2s}",
+       "3: timeouts: per_try is not shorter than first_byte"},
+      {"timeouts: {per_try: 2s, total: 1s}", "3: timeouts: per_try is not shorter than total"},
       {"metrics: {path: metrics}",
        "3: metrics.path: \"metrics\" is not a path for Prometheus (allowed: it begins with /, for "
        "example /metrics; no blanks)"},

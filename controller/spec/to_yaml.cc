@@ -132,6 +132,9 @@ std::string ToYaml(const v1::AppSpec& spec) {
   if (spec.timeouts().total_ms() > 0) {
     out << Key << "total" << Value << FormatDuration(spec.timeouts().total_ms());
   }
+  if (spec.timeouts().per_try_ms() > 0) {
+    out << Key << "per_try" << Value << FormatDuration(spec.timeouts().per_try_ms());
+  }
   out << EndMap;
   if (spec.limits().body_bytes() > 0) {
     out << Key << "limits" << Value << BeginMap << Key << "body" << Value

@@ -436,6 +436,7 @@ RevisionConfig ToRevisionConfig(const v1::AppSpec& spec) {
   config.bounds.first_byte_timeout = Millis{spec.timeouts().first_byte_ms()};
   config.bounds.total_timeout = Millis{spec.timeouts().total_ms()};
   config.bounds.max_body_bytes = spec.limits().body_bytes();
+  config.bounds.per_try_timeout = Millis{spec.timeouts().per_try_ms()};
   config.drain_timeout = Millis{spec.stop().drain_ms()};
   config.drain_tunnels = Millis{spec.stop().drain_tunnels_ms()};
   config.startup_timeout = Millis{spec.health().startup_ms()};

@@ -73,10 +73,8 @@ TEST_F(ProxyAppTest, ServesByTheLastTableAndShowsIt) {
   EXPECT_THAT(table, HasSubstr(R"("source":"file","connected":false)"));
   EXPECT_THAT(table, HasSubstr(R"({"address":"127.0.0.1","port":20002,"health":"draining",)"));
   EXPECT_THAT(table, HasSubstr(R"({"name":"default","address":"127.0.0.1","port":8080,)"));
-  EXPECT_THAT(
-      table,
-      HasSubstr(
-          R"({"prefix":"/","segments":true,"cluster":"web","https_redirect":false,"timeout_ms":0})"));
+  EXPECT_THAT(table, HasSubstr(R"({"prefix":"/","segments":true,"cluster":"web",)"
+                               R"("https_redirect":false,"timeout_ms":0,"per_try_ms":0})"));
   EXPECT_THAT(Get(port, "/stats"), HasSubstr(R"("app":"web","requests_total":3)"));
 
   const std::string metrics = Get(port, "/metrics");

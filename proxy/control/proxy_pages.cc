@@ -93,7 +93,8 @@ json::value ToJson(const RouteTable& routes) {
                                      {"segments", route.segments},
                                      {"cluster", route.cluster},
                                      {"https_redirect", route.redirect.has_value()},
-                                     {"timeout_ms", route.limits.total_timeout.count()}});
+                                     {"timeout_ms", route.limits.total_timeout.count()},
+                                     {"per_try_ms", route.limits.per_try_timeout.count()}});
     }
     hosts.push_back(json::object{{"domains", std::move(domains)}, {"routes", std::move(of_host)}});
   }

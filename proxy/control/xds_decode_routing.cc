@@ -104,6 +104,20 @@ absl::Status ReadMatch(const std::string& field, const route::RouteMatch& from, 
   return absl::OkStatus();
 }
 
+// When to try again is the proxy's own judgement, and how often: see core/retry.h.
+absl::StatusOr<Millis> ReadRetryPolicy(const std::string& field, const route::RetryPolicy& from) {
+  const std::pair<const char*, bool> fields[] = {
+      {"retry_on", !from.retry_on().empty()},
+      {"num_retries", from.has_num_retries()},
+      {"host_selection_retry_max_attempts", from.host_selection_retry_max_attempts() != 0},
+      {"retriable_status_codes", from.retriable_status_codes_size() > 0},
+      {"retry_back_off", from.has_retry_back_off()}};
+  for (const auto& [name, is_set] : fields) {
+    if (is_set) return Unsupported(Sub(field, name));
+  }
+  return ToMillis(Sub(field, "per_try_timeout"), from.per_try_timeout());
+}
+
 absl::Status ReadAction(const std::string& field, const route::RouteAction& from, Route& result) {
   switch (from.cluster_specifier_case()) {
     case route::RouteAction::kCluster:
@@ -120,7 +134,6 @@ absl::Status ReadAction(const std::string& field, const route::RouteAction& from
       {"prefix_rewrite", !from.prefix_rewrite().empty()},
       {"host_rewrite_literal", from.has_host_rewrite_literal()},
       {"auto_host_rewrite", from.auto_host_rewrite().value()},
-      {"retry_policy", from.has_retry_policy()},
       {"idle_timeout", from.has_idle_timeout()},
       {"max_stream_duration", from.has_max_stream_duration()}};
   for (const auto& [name, is_set] : fields) {
@@ -131,6 +144,10 @@ absl::Status ReadAction(const std::string& field, const route::RouteAction& from
   if (from.has_timeout()) {
     PANDO_ASSIGN_OR_RETURN(result.limits.total_timeout,
                            ToMillis(Sub(field, "timeout"), from.timeout()));
+  }
+  if (from.has_retry_policy()) {
+    PANDO_ASSIGN_OR_RETURN(result.limits.per_try_timeout,
+                           ReadRetryPolicy(Sub(field, "retry_policy"), from.retry_policy()));
   }
   return absl::OkStatus();
 }

@@ -567,6 +567,7 @@ TEST(DecodeRoutesTest, ReadsHostsPrefixesAndTimeouts) {
   api.mutable_match()->set_path_separated_prefix("/api");
   api.mutable_route()->set_cluster("api");
   api.mutable_route()->mutable_timeout()->set_nanos(1);
+  api.mutable_route()->mutable_retry_policy()->mutable_per_try_timeout()->set_nanos(500'000'000);
   pando::xds::v1::RouteOptions options;
   options.mutable_first_byte_timeout()->set_seconds(2);
   options.set_max_body_bytes(1'000);
@@ -586,6 +587,7 @@ TEST(DecodeRoutesTest, ReadsHostsPrefixesAndTimeouts) {
   EXPECT_TRUE(second.routes[0].segments);
   EXPECT_EQ(second.routes[0].limits.total_timeout, Millis{1});  // rounded up, not to "no limit"
   EXPECT_EQ(second.routes[0].limits.first_byte_timeout, Millis{2'000});
+  EXPECT_EQ(second.routes[0].limits.per_try_timeout, Millis{500});
   EXPECT_EQ(second.routes[0].limits.max_body_bytes, 1'000u);
   EXPECT_EQ(second.routes[1].limits, RouteLimits());
   EXPECT_EQ(second.routes[1].prefix, "/st");
@@ -671,8 +673,14 @@ TEST(DecodeRoutesTest, RefusesWhatItCannotHonour) {
             "connection_properties)"},
       {[route](Config& c) { route(c).mutable_route()->add_hash_policy()->mutable_cookie(); },
        at + ".route.hash_policy[0].cookie.name: not set"},
-      {[route](Config& c) { route(c).mutable_route()->mutable_retry_policy(); },
-       at + ".route.retry_policy: is set but not supported"},
+      {[route](Config& c) {
+         route(c).mutable_route()->mutable_retry_policy()->set_retry_on("5xx");
+       },
+       at + ".route.retry_policy.retry_on: is set but not supported"},
+      {[route](Config& c) {
+         route(c).mutable_route()->mutable_retry_policy()->mutable_num_retries()->set_value(1);
+       },
+       at + ".route.retry_policy.num_retries: is set but not supported"},
       {[route](Config& c) { route(c).mutable_route()->mutable_timeout()->set_nanos(-5); },
        at + ".route.timeout: 0 s -5 ns is negative"},
       {[route](Config& c) {

@@ -48,9 +48,12 @@ struct HttpOptions {
 
 // Of a route; zero is "no limit".
 struct RouteLimits {
-  // From the request head being sent to the first byte of the response, for each attempt.
+  // From the request having been sent, its body included, to the response's head, for each attempt.
+  // An instance that reads no more of a body has as long.
   Millis first_byte_timeout{0};
-  // From the request head having been read to the end of the response; not of tunnels.
+  // Likewise, but then another instance may be asked.
+  Millis per_try_timeout{0};
+  // From the request having been read to the end of the response; not of tunnels.
   Millis total_timeout{0};
   uint64_t max_body_bytes = 0;  // 413; of the payload, without the framing of chunks
   bool operator==(const RouteLimits&) const = default;

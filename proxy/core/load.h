@@ -5,8 +5,10 @@
 // an instance that recovers is found out by the trickle it still gets.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 
 #include "common/base/time.h"
 #include "proxy/core/upstream_table.h"
@@ -36,6 +38,18 @@ inline float ErrorLoad(const EndpointCounters& counters, Instant now) {
 inline void AddErrorLoad(EndpointCounters& counters, Instant now) {
   counters.error_load.store(ErrorLoad(counters, now) + 1, std::memory_order_relaxed);
   counters.error_load_at.store(ToNanos(now), std::memory_order_relaxed);
+}
+
+// Requests the cluster's endpoints have in hand, over all workers. Tunnels are none: they stay for
+// as long as they like.
+inline uint64_t ActiveRequests(const Cluster& cluster) {
+  uint64_t active = 0;
+  for (const Endpoint& endpoint : cluster.endpoints) {
+    const uint32_t in_flight = endpoint.counters->in_flight.load(std::memory_order_relaxed);
+    const uint32_t tunnels = endpoint.counters->tunnels.load(std::memory_order_relaxed);
+    active += in_flight - std::min(in_flight, tunnels);
+  }
+  return active;
 }
 
 // With the request to come included, so that weights also decide between idle endpoints.

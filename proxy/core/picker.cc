@@ -91,13 +91,16 @@ bool ClusterPicker::IsFull(uint32_t index, const Context& context) const {
 ClusterPicker::Picked ClusterPicker::ChooseFree(std::span<const uint32_t> candidates,
                                                 const Context& context) {
   const uint32_t chosen = Choose(candidates, context);
-  if (!IsFull(chosen, context)) return {chosen, false};
+  if (!IsFull(chosen, context)) return {.index = chosen};
+  if (policy_->Binds(chosen, {context.hash, context.now})) {
+    return {.index = std::nullopt, .full = true, .bound = true};
+  }
   free_.clear();
   for (const uint32_t index : candidates) {
     if (!IsFull(index, context)) free_.push_back(index);
   }
-  if (free_.empty()) return {std::nullopt, true};
-  return {Choose(free_, context), false};
+  if (free_.empty()) return {.index = std::nullopt, .full = true};
+  return {.index = Choose(free_, context)};
 }
 
 ClusterPicker::Picked ClusterPicker::PickSide(const std::vector<uint32_t>& side,
@@ -142,6 +145,13 @@ ClusterPicker::Picked ClusterPicker::Pick(const Context& context) {
     if (!suspect_.empty()) return ChooseFree(suspect_, context);
     return {};
   }
+  const Picked picked = PickExcept(context.exclude, context);
+  if (picked.index.has_value() || picked.full || context.spare == 0) return picked;
+  return PickExcept(context.exclude.first(context.exclude.size() - context.spare), context);
+}
+
+ClusterPicker::Picked ClusterPicker::PickExcept(std::span<const EndpointCounters* const> exclude,
+                                                const Context& context) {
   for (const bool avoided : {false, true}) {
     for (const std::vector<uint32_t>* each : {&healthy_, &suspect_}) {
       tier_.clear();
@@ -149,7 +159,7 @@ ClusterPicker::Picked ClusterPicker::Pick(const Context& context) {
         const bool is_avoided = !context.avoid.empty() && context.avoid[index] != 0;
         if (is_avoided != avoided) continue;
         const EndpointCounters* counters = cluster_->endpoints[index].counters.get();
-        if (std::ranges::find(context.exclude, counters) != context.exclude.end()) continue;
+        if (std::ranges::find(exclude, counters) != exclude.end()) continue;
         tier_.push_back(index);
       }
       if (!tier_.empty()) return ChooseFree(tier_, context);

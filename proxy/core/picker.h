@@ -39,6 +39,9 @@ class Policy {
   // One of `candidates`, which are ascending indices into the cluster's endpoints; never called
   // without any.
   virtual uint32_t Choose(std::span<const uint32_t> candidates, const PolicyRequest& request) = 0;
+  // Whether the request is for that one alone, as long as it is a candidate: it waits rather than
+  // go elsewhere.
+  virtual bool Binds(uint32_t /*chosen*/, const PolicyRequest& /*request*/) const { return false; }
 };
 
 // `view` outlives the policy.
@@ -59,10 +62,12 @@ class ClusterPicker {
     std::optional<uint64_t> hash;
     Instant now{};
     uint32_t slots = 0;  // an endpoint with that many taken is full; 0: never
+    size_t spare = 0;    // the last so many of `exclude` are taken after all if no other is left
   };
   struct Picked {
     std::optional<uint32_t> index;  // into the cluster's endpoints; null: none may be used
     bool full = false;              // for now: those that may be used are all full
+    bool bound = false;             // it is for a full one alone, whatever room others have
   };
   Picked Pick(const Context& context);
 
@@ -75,6 +80,7 @@ class ClusterPicker {
   uint32_t Choose(std::span<const uint32_t> candidates, const Context& context) {
     return policy_->Choose(candidates, {context.hash, context.now});
   }
+  Picked PickExcept(std::span<const EndpointCounters* const> exclude, const Context& context);
   // Among the free ones of `candidates`.
   Picked ChooseFree(std::span<const uint32_t> candidates, const Context& context);
 

@@ -67,6 +67,27 @@ TEST(PickerTest, PrefersHealthyThenSuspectThenAvoided) {
   }
 }
 
+TEST(PickerTest, TakesSpareOnesAfterAllWhenNoOtherIsLeft) {
+  auto cluster = MakeCluster(LbPolicy::kRoundRobin, 3);
+  ClusterPicker picker(cluster, 7);
+  const auto counters = [&](size_t i) { return cluster->endpoints[i].counters.get(); };
+  const std::vector<const EndpointCounters*> tried = {counters(0), counters(1), counters(2)};
+  ClusterPicker::Context context;
+  context.exclude = std::span(tried).first(2);
+  context.spare = 1;
+  EXPECT_EQ(PickMany(picker, 20, context), (Counts{{2, 20}})) << "not while another is left";
+  context.slots = 1;
+  cluster->endpoints[2].counters->slots_taken = 1;
+  EXPECT_TRUE(picker.Pick(context).full) << "nor while another is only full";
+  context.exclude = tried;
+  EXPECT_EQ(picker.Pick(context).full, true) << "the spare one is full now";
+  context.spare = 2;
+  EXPECT_EQ(picker.Pick(context).index, 1u);
+  context.spare = 0;
+  EXPECT_EQ(picker.Pick(context).index, std::nullopt);
+  EXPECT_FALSE(picker.Pick(context).full);
+}
+
 TEST(RoundRobinTest, TakesTurns) {
   ClusterPicker picker(MakeCluster(LbPolicy::kRoundRobin, 3), 5);
   EXPECT_EQ(PickMany(picker, 300), (Counts{{0, 100}, {1, 100}, {2, 100}}));

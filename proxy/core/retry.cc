@@ -13,18 +13,22 @@ bool MayRetry(const RetryQuestion& question, const RetryPolicy& policy) {
     case AttemptFailure::kReusedClosed:
     case AttemptFailure::kNoResponse:
       return question.idempotent && question.attempts_made < policy.max_attempts;
-    case AttemptFailure::kTimeout:
+    case AttemptFailure::kTryTimeout:
+      return question.idempotent && question.attempts_timed_out < policy.max_timed_out_attempts;
+    case AttemptFailure::kTooLate:
     case AttemptFailure::kResponseStarted:
       return false;
   }
   std::abort();  // not an enumerator
 }
 
-bool RetryBudget::TryTake(size_t active_requests) {
-  const size_t limit = std::max<size_t>(kMinimum, active_requests * kPercent / 100);
-  if (taken_ >= limit) return false;
-  ++taken_;
-  return true;
+bool RetryBudget::TryTake(uint64_t active_requests) {
+  const uint64_t limit = std::max<uint64_t>(kMinimum, active_requests * kPercent / 100);
+  uint32_t taken = taken_.load(std::memory_order_relaxed);
+  while (taken < limit) {
+    if (taken_.compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 }  // namespace pando::proxy

@@ -2,7 +2,7 @@
 // have been only if doing it twice is harmless.
 #pragma once
 
-#include <cstddef>
+#include <atomic>
 #include <cstdint>
 
 namespace pando::proxy {
@@ -11,7 +11,8 @@ enum class AttemptFailure {
   kNotSent,       // no connection, or not one byte could be written to it
   kReusedClosed,  // a kept connection ended without a byte of response: most likely an idle close
   kNoResponse,    // a fresh connection ended without a byte of response
-  kTimeout,       // nothing came in time; the instance may still be at it
+  kTryTimeout,    // no answer in the time of one attempt; the instance may still be at it
+  kTooLate,       // no answer in the time the client is to be kept waiting for one
   kResponseStarted,  // too late
 };
 
@@ -20,30 +21,33 @@ struct RetryQuestion {
   bool idempotent = false;       // by method, or by an Idempotency-Key
   bool body_replayable = false;  // what was read of the body is still at hand
   int attempts_made = 1;
+  int attempts_timed_out = 0;  // of these, this one included
 };
 
 struct RetryPolicy {
   // A refused connection costs next to nothing, and after a host is lost many may refuse in a row.
   int max_unsent_attempts = 8;
   int max_attempts = 3;
+  // Whatever makes an instance slow may make the next one slow as well: one more is asked.
+  int max_timed_out_attempts = 2;
 };
 
 bool MayRetry(const RetryQuestion& question, const RetryPolicy& policy = {});
 
 // Keeps retries from multiplying the load of an app in trouble: at most a share of the requests
 // that are active may be second attempts. Unsent requests put no load on anything and need no
-// budget. One per worker; not thread-safe.
+// budget. One per app, for all workers; thread-safe, and touched by retries only.
 class RetryBudget {
  public:
   static constexpr uint32_t kMinimum = 3;
   static constexpr uint32_t kPercent = 20;
 
-  bool TryTake(size_t active_requests);
-  void GiveBack() { --taken_; }
-  uint32_t taken() const { return taken_; }
+  bool TryTake(uint64_t active_requests);
+  void GiveBack() { taken_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t taken() const { return taken_.load(std::memory_order_relaxed); }
 
  private:
-  uint32_t taken_ = 0;
+  std::atomic<uint32_t> taken_{0};
 };
 
 }  // namespace pando::proxy

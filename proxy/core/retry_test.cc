@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
+#include "proxy/core/load.h"
 #include "proxy/core/suspicion.h"
 
 namespace pando::proxy {
@@ -24,7 +26,12 @@ TEST(RetryTest, TriesAgainOnlyWhatIsSafe) {
       {"GET, instances keep dying", {AttemptFailure::kNoResponse, true, true, 3}, false},
       {"POST, instance died", {AttemptFailure::kNoResponse, false, true, 1}, false},
       {"PUT, body gone", {AttemptFailure::kNoResponse, true, false, 1}, false},
-      {"GET, too slow", {AttemptFailure::kTimeout, true, true, 1}, false},
+      {"GET, too slow a try", {AttemptFailure::kTryTimeout, true, true, 1, 1}, true},
+      {"GET, after many refused", {AttemptFailure::kTryTimeout, true, true, 7, 1}, true},
+      {"GET, two too slow", {AttemptFailure::kTryTimeout, true, true, 2, 2}, false},
+      {"POST, too slow a try", {AttemptFailure::kTryTimeout, false, true, 1, 1}, false},
+      {"PUT, too slow, body gone", {AttemptFailure::kTryTimeout, true, false, 1, 1}, false},
+      {"GET, too late", {AttemptFailure::kTooLate, true, true, 1}, false},
       {"GET, response begun", {AttemptFailure::kResponseStarted, true, true, 1}, false},
   };
   for (const Case& c : cases) {
@@ -43,6 +50,18 @@ TEST(RetryTest, BudgetIsAShareOfTheActive) {
   budget.GiveBack();
   EXPECT_TRUE(budget.TryTake(20));
   EXPECT_EQ(budget.taken(), 4u);
+}
+
+TEST(RetryTest, ActiveAreTheRequestsInHandWithoutTunnels) {
+  Cluster cluster;
+  for (int i = 0; i < 3; ++i) {
+    cluster.endpoints.emplace_back().counters = std::make_shared<EndpointCounters>();
+  }
+  EXPECT_EQ(ActiveRequests(cluster), 0u);
+  cluster.endpoints[0].counters->in_flight = 5;
+  cluster.endpoints[0].counters->tunnels = 2;
+  cluster.endpoints[2].counters->in_flight = 1;
+  EXPECT_EQ(ActiveRequests(cluster), 4u);
 }
 
 TEST(SuspicionTest, GrowsWithFailuresAndEndsWithSuccess) {

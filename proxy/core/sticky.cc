@@ -22,4 +22,10 @@ uint32_t Sticky::Choose(std::span<const uint32_t> candidates, const PolicyReques
   return others_.Choose(candidates, request);
 }
 
+bool Sticky::Binds(uint32_t chosen, const PolicyRequest& request) const {
+  if (!request.hash.has_value()) return false;
+  const auto found = by_id_.find(*request.hash);
+  return found != by_id_.end() && found->second == chosen;
+}
+
 }  // namespace pando::proxy

@@ -1,5 +1,5 @@
-// The endpoint whose id the client's cookie carries; a client without one, or whose endpoint may
-// not be used, gets the least loaded and is told its id.
+// The endpoint whose id the client's cookie carries, even if that has to be waited for; a client
+// without one, or whose endpoint may not be used, gets the least loaded and is told its id.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
@@ -11,6 +11,7 @@ class Sticky final : public Policy {
  public:
   Sticky(const PolicyView& view, FastRandom random);
   uint32_t Choose(std::span<const uint32_t> candidates, const PolicyRequest& request) override;
+  bool Binds(uint32_t chosen, const PolicyRequest& request) const override;
 
  private:
   LeastRequest others_;

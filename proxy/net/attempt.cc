@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/core/load.h"
 #include "proxy/core/outlier.h"
 #include "proxy/core/peak_ewma.h"
 #include "proxy/core/request_key.h"
@@ -24,15 +25,10 @@ bool Exchange::FindCluster() {
 ClusterPicker::Picked Exchange::PickEndpoint() {
   ClusterPicker::Context context = worker_.PickContext(*cluster_);
   context.exclude = tried_;
+  context.spare = spare_;
   context.hash = hash_;
   context.slots = cluster_->shared->slots();
-  ClusterPicker::Picked picked = cluster_->picker.Pick(context);
-  if (!picked.index.has_value() && !picked.full && fresh_only_) {
-    // Only kept connections have failed: the instance itself may be in the best of health.
-    context.exclude = {};
-    picked = cluster_->picker.Pick(context);
-  }
-  return picked;
+  return cluster_->picker.Pick(context);
 }
 
 void Exchange::StartAttempt() {
@@ -75,13 +71,17 @@ void Exchange::StartAttempt() {
 
 // ---- waiting for an instance with room
 
+WaitingRoom::Ticket Exchange::TicketOf(uint64_t id) const {
+  return {id, worker_.index(), hash_, tried_, spare_};
+}
+
 void Exchange::JoinQueue() {
   const QueueLimits& limits = cluster_->cluster->queue;
   const uint64_t ticket = worker_.NewTicket(*this);
   // Another try takes a slot like any request, but has had its turn: it waits before all others.
   if (attempts_ > 0) {
-    cluster_->shared->room.JoinAgain({ticket, worker_.index()});
-  } else if (!cluster_->shared->room.Join({ticket, worker_.index()}, limits.max)) {
+    cluster_->shared->room.JoinToRetry(TicketOf(ticket));
+  } else if (!cluster_->shared->room.Join(TicketOf(ticket), limits.max)) {
     worker_.ForgetTicket(ticket);
     counters_->queue.full.Add();
     Fail(503, absl::StrCat("too many requests wait for an instance of ", cluster_name_));
@@ -107,7 +107,7 @@ bool Exchange::LeaveQueue() {
   if (const auto called = std::exchange(called_, nullptr)) {
     GiveSlotBack(*called);
     worker_.ServeQueue(*cluster_);
-  } else {
+  } else if (!std::exchange(called_in_vain_, false)) {
     // Called by another worker, and its word on the way: Worker::Call gives the slot back.
     cluster_->shared->room.Leave(ticket);
   }
@@ -116,12 +116,13 @@ bool Exchange::LeaveQueue() {
 
 void Exchange::OnCalled(std::shared_ptr<EndpointCounters> endpoint) {
   called_ = std::move(endpoint);
+  called_in_vain_ = called_ == nullptr;
   session_->ResumeLater();
 }
 
 // False: it still has to wait.
 bool Exchange::WaitForCall() {
-  if (called_ == nullptr) {
+  if (called_ == nullptr && !called_in_vain_) {
     // Nobody waits for the answer any more. (A client that only ended its side looks the same: such
     // a one is served if it need not wait.)
     if (!session_->stream().peer_closed() && !session_->stream().failed()) return false;
@@ -133,6 +134,12 @@ bool Exchange::WaitForCall() {
   const std::shared_ptr<EndpointCounters> called = std::exchange(called_, nullptr);
   const uint64_t ticket = std::exchange(ticket_, 0);
   ClusterCounters& joined = *counters_;
+  if (std::exchange(called_in_vain_, false)) {
+    joined.queue.waiting.Subtract(1);
+    worker_.ForgetTicket(ticket);
+    state_ = State::kPicking;  // which says what has become of it
+    return true;
+  }
   const std::shared_ptr<WorkerCluster> newest = worker_.FindCluster(cluster_name_);
   const std::optional<uint32_t> index = newest == nullptr ? std::nullopt : newest->IndexOf(*called);
   if (!index.has_value()) {
@@ -146,21 +153,11 @@ bool Exchange::WaitForCall() {
     }
     ticket_ = ticket;
     cluster_ = newest;
-    cluster_->shared->room.JoinAgain({ticket, worker_.index()});
+    cluster_->shared->room.JoinAgain(TicketOf(ticket));
     worker_.ServeQueue(*cluster_);
-    return called_ != nullptr;
+    return called_ != nullptr || called_in_vain_;
   }
   cluster_ = newest;
-  if (!fresh_only_ && std::ranges::find(tried_, called.get()) != tried_.end()) {
-    // Not the instance that failed it: that is for those behind, this one waits on. Nobody calls it
-    // at once, so that it is not called for the same again and again; checks do.
-    GiveSlotBack(*called);
-    worker_.ServeQueue(*cluster_);
-    ticket_ = ticket;
-    cluster_->shared->room.JoinAgain({ticket, worker_.index()});
-    worker_.StartChecks();
-    return false;
-  }
   joined.queue.waiting.Subtract(1);
   worker_.ForgetTicket(ticket);
   slot_ = called;
@@ -191,8 +188,6 @@ void Exchange::StartOn(uint32_t index) {
   worker_.pool().AddUser(*host_);
   host_->counters->in_flight.fetch_add(1, std::memory_order_relaxed);
   answered_ = false;
-  unanswered_ = true;
-  ++host_->unanswered;
   worker_.StartChecks();
   ++attempts_;
   attempt_started_ = worker_.poller().now();
@@ -244,7 +239,8 @@ void Exchange::SendFromStart() {
   scanner_.Reset();
   partial_.Clear();
   upstream_broken_ = false;
-  last_progress_ = attempt_started_ = worker_.poller().now();
+  upstream_->ForgetTimeout();  // of connecting
+  last_progress_ = request_moved_ = attempt_started_ = worker_.poller().now();
   Stream& upstream = upstream_->stream;
   const uint64_t sent_before = upstream.sent_bytes();
   if (!upstream.Send(head_, replay_)) {
@@ -254,16 +250,29 @@ void Exchange::SendFromStart() {
     }
     upstream_broken_ = true;
   }
-  TimerWheel& timers = worker_.poller().timers();
-  if (limits_.first_byte_timeout > Millis{0}) {
-    timers.Arm(*upstream_, worker_.poller().now() + limits_.first_byte_timeout);
-  } else {
-    timers.Cancel(*upstream_);
-  }
+  WatchForAnswer(request_moved_);
+}
+
+bool Exchange::TakeFromBudget() {
+  if (budget_ != nullptr) return true;
+  SharedCluster& shared = *cluster_->shared;
+  // This one has left its instance already.
+  const uint64_t active = ActiveRequests(*cluster_->cluster) + shared.room.waiting() + 1;
+  if (!shared.retry_budget.TryTake(active)) return false;
+  budget_ = cluster_->shared;
+  return true;
 }
 
 void Exchange::AttemptFailed(AttemptFailure failure, int status) {
-  const bool reused = upstream_ != nullptr && upstream_->reused();
+  // A kept connection says little of its instance, unless it stood and nothing came.
+  const bool kept =
+      upstream_ != nullptr && upstream_->reused() && failure != AttemptFailure::kTryTimeout;
+  if (kept) {
+    ++spare_;
+  } else {
+    std::swap(tried_.back(), tried_[tried_.size() - 1 - spare_]);
+  }
+  fresh_only_ = fresh_only_ || kept;
   host_->stats->failures.Add();
   // What it said was no answer. All other failures are blamed where they are seen.
   if (failure == AttemptFailure::kResponseStarted) NoteFailedAttempt();
@@ -272,19 +281,13 @@ void Exchange::AttemptFailed(AttemptFailure failure, int status) {
   ReleaseUpstream(false);
   LeaveEndpoint();
   LeaveSlot();
-  const RetryQuestion question{failure, idempotent_, replayable_, attempts_};
-  if (MayRetry(question)) {
-    // An attempt that reached nobody put no load on anybody.
-    if (failure != AttemptFailure::kNotSent && !holds_budget_) {
-      holds_budget_ = worker_.retry_budget().TryTake(worker_.active_exchanges());
-    }
-    if (failure == AttemptFailure::kNotSent || holds_budget_) {
-      counters_->retries.Add();
-      fresh_only_ = fresh_only_ || reused;
-      failure_status_ = status;
-      state_ = State::kPicking;
-      return;
-    }
+  const RetryQuestion question{failure, idempotent_, replayable_, attempts_, attempts_timed_out_};
+  // An attempt that reached nobody put no load on anybody.
+  if (MayRetry(question) && (failure == AttemptFailure::kNotSent || TakeFromBudget())) {
+    counters_->retries.Add();
+    failure_status_ = status;
+    state_ = State::kPicking;
+    return;
   }
   counters_->upstream_failures.Add();
   Fail(status, status == 504

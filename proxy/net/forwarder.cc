@@ -41,18 +41,20 @@ size_t Exchange::Begin(H1Session& session, const RequestHead& head, std::string_
   method_ = head.method;
   client_minor_version_ = head.minor_version;
   idempotent_ = IsIdempotent(head.method) || head.idempotency_key;
+  awaits_continue_ = head.expect_continue && head.minor_version == 1;
   wants_upgrade_ = head.upgrade;
   started_ = last_progress_ = worker_.poller().now();
   sent_seen_ = 0;
   total_deadline_ = Instant::max();
   close_client_ = !head.keep_alive || worker_.draining();
   replayable_ = true;
-  attempts_ = 0;
-  holds_budget_ = fresh_only_ = upstream_broken_ = false;
+  attempts_ = attempts_timed_out_ = 0;
+  fresh_only_ = upstream_broken_ = false;
   response_bytes_seen_ = head_sent_ = dechunk_ = silent_ = false;
   client_ended_ = upstream_ended_ = client_end_passed_ = upstream_end_passed_ = false;
   status_ = 0;
   tried_.clear();
+  spare_ = 0;
   counters_ = nullptr;
   served_by_ = nullptr;
   failed_instance_.clear();
@@ -145,8 +147,7 @@ void Exchange::End() {
   ReleaseUpstream(false);
   LeaveEndpoint();
   LeaveSlot();
-  if (holds_budget_) worker_.retry_budget().GiveBack();
-  holds_budget_ = false;
+  if (budget_ != nullptr) std::exchange(budget_, nullptr)->retry_budget.GiveBack();
   if (counters_ != nullptr) {
     const auto code_class = static_cast<size_t>(status_ / 100);
     (served_by_ != nullptr ? served_by_->responses_by_class
@@ -187,11 +188,12 @@ void Exchange::OnRequestEnd() {
 
 void Exchange::PumpBoth() {
   PumpRequest();
-  if (state_ == State::kStreaming) PumpResponse();
   if (state_ != State::kStreaming) return;
-  if (upstream_->timed_out() && !response_bytes_seen_) {
-    Blame();
-    AttemptFailed(AttemptFailure::kTimeout, 504);
+  if (!head_sent_) NoteWhoIsDue();
+  PumpResponse();
+  if (state_ != State::kStreaming) return;
+  if (upstream_->timed_out() && !head_sent_) {
+    OnAnswerOverdue();
     return;
   }
   const uint64_t sent = session_->stream().sent_bytes() + upstream_->stream.sent_bytes();
@@ -203,7 +205,11 @@ void Exchange::PumpBoth() {
 
 void Exchange::PumpRequest() {
   Stream& upstream = upstream_->stream;
-  if (!upstream_broken_ && !upstream.Flush()) upstream_broken_ = true;
+  if (!upstream_broken_ && upstream.backed_up()) {
+    const uint64_t before = upstream.sent_bytes();
+    if (!upstream.Flush()) upstream_broken_ = true;
+    if (upstream.sent_bytes() != before) request_moved_ = worker_.poller().now();
+  }
   for (int round = 0; !request_body_.done(); ++round) {
     // An instance may refuse the rest of a body and still have an answer for us to read.
     if (upstream_broken_ || upstream.backed_up()) return;
@@ -232,8 +238,57 @@ void Exchange::PumpRequest() {
   }
 }
 
+// Whether it is the instance's turn, to answer or to read on; else it is the client's, to send.
+bool Exchange::InstanceIsDue() const {
+  if (request_body_.done() || upstream_broken_ || upstream_->stream.backed_up()) return true;
+  return awaits_continue_ && request_body_bytes_ == 0 && !response_bytes_seen_;
+}
+
+void Exchange::NoteWhoIsDue() {
+  const bool due = InstanceIsDue();
+  if (due == unanswered_) return;
+  unanswered_ = due;
+  if (due) {
+    ++host_->unanswered;
+  } else {
+    --host_->unanswered;
+  }
+}
+
+// While a body flows the watch is not set anew for each of its parts: it looks at how long it has
+// been once it goes off.
+void Exchange::WatchForAnswer(Instant since) {
+  const Millis first_byte = limits_.first_byte_timeout;
+  const Millis per_try = limits_.per_try_timeout;
+  TimerWheel& timers = worker_.poller().timers();
+  if (first_byte == Millis{0} && per_try == Millis{0}) {
+    timers.Cancel(*upstream_);
+  } else if (first_byte == Millis{0} || per_try == Millis{0}) {
+    timers.Arm(*upstream_, since + std::max(first_byte, per_try));
+  } else {
+    timers.Arm(*upstream_, since + std::min(first_byte, per_try));
+  }
+}
+
+void Exchange::OnAnswerOverdue() {
+  upstream_->ForgetTimeout();
+  const Instant now = worker_.poller().now();
+  const Millis first_byte = limits_.first_byte_timeout;
+  const bool try_ends = limits_.per_try_timeout > Millis{0} &&
+                        (first_byte == Millis{0} || limits_.per_try_timeout < first_byte);
+  const Millis limit = try_ends ? limits_.per_try_timeout : first_byte;
+  const Instant since = InstanceIsDue() ? request_moved_ : now;
+  if (now < since + limit) {
+    WatchForAnswer(since);
+    return;
+  }
+  if (try_ends) ++attempts_timed_out_;
+  Blame();
+  AttemptFailed(try_ends ? AttemptFailure::kTryTimeout : AttemptFailure::kTooLate, 504);
+}
+
 void Exchange::OnRequestBytes(std::string_view bytes, bool from_backlog) {
-  last_progress_ = worker_.poller().now();
+  last_progress_ = request_moved_ = worker_.poller().now();
   const size_t used = request_body_.Consume(bytes);
   if (request_body_.failed()) {
     worker_.stats().bad_requests.Add();
@@ -289,9 +344,8 @@ void Exchange::OnResponseBytes(std::string_view bytes) {
   last_progress_ = worker_.poller().now();
   if (!response_bytes_seen_) {
     response_bytes_seen_ = true;
-    first_byte_time_ = last_progress_ - attempt_started_;
+    first_byte_time_ = last_progress_ - request_moved_;
     host_->stats->timing.first_byte.Record(*first_byte_time_);
-    worker_.poller().timers().Cancel(*upstream_);
     std::string().swap(replay_);
     replayable_ = false;
   }
@@ -354,6 +408,7 @@ void Exchange::TakeResponseHeads(std::string_view bytes) {
 }
 
 void Exchange::NoteAnswer() {
+  worker_.poller().timers().Cancel(*upstream_);
   if (std::exchange(unanswered_, false)) --host_->unanswered;
   host_->suspicion.OnSuccess();
   host_->counters->answered_at.store(worker_.poller().now().time_since_epoch().count(),
@@ -551,15 +606,17 @@ void Exchange::OnSilenceTooLong() {
     }
     return;
   }
-  const bool client_is_slow =
-      !request_body_.done() && upstream_ != nullptr && !upstream_->stream.backed_up();
-  if (client_is_slow) {
+  if (state_ == State::kStreaming && !InstanceIsDue()) {
     worker_.stats().bad_requests.Add();
     Fail(408, "the request's body did not arrive in time");
     return;
   }
   if (counters_ != nullptr) counters_->upstream_failures.Add();
-  if (host_ != nullptr) Blame();
+  // Not one that the request had little time left for, after a queue or another instance.
+  const auto had = worker_.poller().now() - request_moved_;
+  const bool had_time =
+      worker_.poller().now() < total_deadline_ || 2 * had >= limits_.total_timeout;
+  if (unanswered_ && had_time) Blame();
   Fail(504, absl::StrCat("an instance of ", cluster_name_, " did not answer in time"));
 }
 

@@ -18,6 +18,7 @@
 #include "proxy/core/h1_parser.h"
 #include "proxy/core/picker.h"
 #include "proxy/core/retry.h"
+#include "proxy/net/shared_cluster.h"
 #include "proxy/net/upstream_pool.h"
 
 namespace pando::proxy {
@@ -50,7 +51,8 @@ class Exchange {
 
   bool tunnels() const { return state_ == State::kTunnel; }
 
-  // A request that waits may go to the endpoint, of which a slot was taken for it.
+  // A request that waits may go to the endpoint, of which a slot was taken for it; null: there is
+  // none left that it may go to.
   void OnCalled(std::shared_ptr<EndpointCounters> endpoint);
 
   // The response said, or has to mean, that the connection ends with it.
@@ -70,6 +72,7 @@ class Exchange {
   void StartAttempt();
   bool FindCluster();
   ClusterPicker::Picked PickEndpoint();
+  WaitingRoom::Ticket TicketOf(uint64_t id) const;
   void StartOn(uint32_t index);
   void JoinQueue();
   bool LeaveQueue();
@@ -89,6 +92,11 @@ class Exchange {
   void FinishResponse(bool leftover);
   void StartTunnel(const ResponseHead& head, std::string_view rest);
   void PumpTunnel();
+  bool InstanceIsDue() const;
+  void NoteWhoIsDue();
+  void WatchForAnswer(Instant since);
+  void OnAnswerOverdue();
+  bool TakeFromBudget();
   void AttemptFailed(AttemptFailure failure, int status);
   void OnRequestEnd();
   void OnSilenceTooLong();
@@ -115,6 +123,7 @@ class Exchange {
   Method method_ = Method::kOther;
   int client_minor_version_ = 1;
   bool idempotent_ = false;
+  bool awaits_continue_ = false;  // sends its body when told to
   bool wants_upgrade_ = false;
   std::string head_;  // as sent upstream
   std::string request_id_;
@@ -136,29 +145,35 @@ class Exchange {
   HashSource sticky_;  // the cookie to set, if any
   UpstreamHost* host_ = nullptr;
   UpstreamConnection* upstream_ = nullptr;
+  // By this request already; the last `spare_` of them failed on kept connections only, and may be
+  // in the best of health.
   std::vector<const EndpointCounters*> tried_;
+  size_t spare_ = 0;
   int attempts_ = 0;
+  int attempts_timed_out_ = 0;
   Instant attempt_started_{};    // connecting, then sending
   std::string failed_instance_;  // the last one, for the access log
   // A slot of an endpoint's concurrency limit, from before the request is sent to its end.
   std::shared_ptr<EndpointCounters> slot_;
   Instant slot_taken_{};
   Instant response_started_{};
-  bool unanswered_ = false;  // counted in host_->unanswered
+  bool unanswered_ = false;  // it is the instance's turn: counted in host_->unanswered
+  Instant request_moved_{};  // when this attempt last got a part of the request off
   bool answered_ = false;    // by the attempt that holds the slot
   // In the queue.
   uint64_t ticket_ = 0;  // 0: not in it
   Instant queued_at_{};
   Instant queue_deadline_ = Instant::max();
   std::shared_ptr<EndpointCounters> called_;
+  bool called_in_vain_ = false;  // no instance is left that it may go to
   std::optional<std::chrono::nanoseconds> connect_time_;
   std::optional<std::chrono::nanoseconds> first_byte_time_;
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
-  bool holds_budget_ = false;
-  bool fresh_only_ = false;
-  int failure_status_ = 502;      // what the last attempt would have been answered with
-  bool upstream_broken_ = false;  // for writing; it may still have an answer to read
+  std::shared_ptr<SharedCluster> budget_;  // of the retries, a part of which this is
+  bool fresh_only_ = false;                // kept connections have failed
+  int failure_status_ = 502;               // what the last attempt would have been answered with
+  bool upstream_broken_ = false;           // for writing; it may still have an answer to read
 
   // The response.
   ByteQueue partial_;  // of its head

@@ -18,28 +18,51 @@ bool LimitsSlots(const Cluster& cluster) {
          cluster.lb_policy != LbPolicy::kSticky;
 }
 
+void WaitingRoom::Insert(Queue::iterator before, Ticket ticket) {
+  const uint64_t id = ticket.id;
+  places_.emplace(id, queue_.insert(before, std::move(ticket)));
+  waiting_.fetch_add(1, std::memory_order_seq_cst);
+}
+
 bool WaitingRoom::Join(Ticket ticket, uint32_t max) {
   const std::lock_guard lock(mutex_);
   if (queue_.size() >= max) return false;
-  places_.emplace(ticket.id, queue_.insert(queue_.end(), ticket));
-  waiting_.fetch_add(1, std::memory_order_seq_cst);
+  Insert(queue_.end(), std::move(ticket));
   return true;
 }
 
 void WaitingRoom::JoinAgain(Ticket ticket) {
   const std::lock_guard lock(mutex_);
-  places_.emplace(ticket.id, queue_.insert(queue_.begin(), ticket));
-  waiting_.fetch_add(1, std::memory_order_seq_cst);
+  Insert(queue_.begin(), std::move(ticket));
 }
 
-std::optional<WaitingRoom::Ticket> WaitingRoom::Call() {
+void WaitingRoom::JoinToRetry(Ticket ticket) {
   const std::lock_guard lock(mutex_);
-  if (queue_.empty()) return std::nullopt;
-  const Ticket first = queue_.front();
-  queue_.pop_front();
-  places_.erase(first.id);
-  waiting_.fetch_sub(1, std::memory_order_seq_cst);
-  return first;
+  const auto first_try =
+      std::ranges::find_if(queue_, [](const Ticket& t) { return t.tried.empty(); });
+  Insert(first_try, std::move(ticket));
+}
+
+std::optional<WaitingRoom::Ticket> WaitingRoom::Call(
+    absl::FunctionRef<Verdict(const Ticket&)> judge) {
+  const std::lock_guard lock(mutex_);
+  int seen = 0;
+  for (auto at = queue_.begin(); at != queue_.end() && seen < kLookAhead; ++at, ++seen) {
+    switch (judge(*at)) {
+      case Verdict::kCall: {
+        Ticket called = std::move(*at);
+        queue_.erase(at);
+        places_.erase(called.id);
+        waiting_.fetch_sub(1, std::memory_order_seq_cst);
+        return called;
+      }
+      case Verdict::kPass:
+        break;
+      case Verdict::kStop:
+        return std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 bool WaitingRoom::Leave(uint64_t id) {

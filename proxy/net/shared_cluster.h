@@ -1,6 +1,6 @@
 // What all workers share of one cluster beyond its endpoints' counters: the limit of requests in
-// hand per instance, the requests that wait for an instance with room, and the judges of both
-// instances and limit. It outlives tables. Thread-safe.
+// hand per instance, the requests that wait for an instance with room, how many may be retries, and
+// the judges of both instances and limit. It outlives tables. Thread-safe.
 //
 // Requests wait in one queue for the whole proxy, first come first served: a request that finds
 // others waiting joins them even if there is room just now. Whoever gives room back, or makes some
@@ -10,29 +10,40 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "common/base/time.h"
 #include "proxy/core/concurrency_limit.h"
 #include "proxy/core/outlier.h"
+#include "proxy/core/retry.h"
 #include "proxy/core/upstream_table.h"
 
 namespace pando::proxy {
 
-// Whether instances have slots at all. Not where requests belong to an instance: those that wait go
-// to whichever is free, so a limit there has to be asked for.
+// Whether instances have slots at all. Not where requests belong to an instance: they would wait
+// for it, or be sent to another, for the sake of a guess; so a limit there has to be asked for.
 bool LimitsSlots(const Cluster& cluster);
 
 class WaitingRoom {
  public:
+  // How far the queue is looked through for a request that room is of use to.
+  static constexpr int kLookAhead = 256;
+
   struct Ticket {
     uint64_t id = 0;
     size_t worker = 0;
+    // What its instance is picked by, as in ClusterPicker::Context.
+    std::optional<uint64_t> hash{};
+    std::vector<const EndpointCounters*> tried{};
+    size_t spare = 0;
   };
 
   uint32_t waiting() const { return waiting_.load(std::memory_order_seq_cst); }
@@ -40,16 +51,27 @@ class WaitingRoom {
   bool Join(Ticket ticket, uint32_t max);
   // For one that was called but could not be served: it was first and still is.
   void JoinAgain(Ticket ticket);
-  std::optional<Ticket> Call();
+  // For one that an instance has failed: it has had its turn, and waits behind its like only.
+  void JoinToRetry(Ticket ticket);
+  enum class Verdict {
+    kCall,  // this one
+    kPass,  // it has to wait, others need not
+    kStop,  // there is nothing for anybody
+  };
+  // Asks of one after the other, in order; who is called has left the queue.
+  std::optional<Ticket> Call(absl::FunctionRef<Verdict(const Ticket&)> judge);
   // False: it has been called already.
   bool Leave(uint64_t id);
 
  private:
+  using Queue = std::list<Ticket>;
+  void Insert(Queue::iterator before, Ticket ticket);  // with the mutex held
+
   std::atomic<uint32_t> waiting_{0};
   // std, not absl: the packaged absl::Mutex is invisible to ThreadSanitizer.
   std::mutex mutex_;  // guards what follows; taken only while there is a queue
-  std::list<Ticket> queue_;
-  absl::flat_hash_map<uint64_t, std::list<Ticket>::iterator> places_;
+  Queue queue_;
+  absl::flat_hash_map<uint64_t, Queue::iterator> places_;
 };
 
 class SharedCluster {
@@ -57,6 +79,7 @@ class SharedCluster {
   static constexpr Millis kCheckInterval{20};
 
   WaitingRoom room;
+  RetryBudget retry_budget;
 
   // Requests an instance may have in hand; 0: any number.
   uint32_t slots() const { return slots_.load(std::memory_order_relaxed); }

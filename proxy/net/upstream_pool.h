@@ -54,6 +54,7 @@ class UpstreamConnection final : public EventSource, public Timer {
   bool connecting() const { return connecting_; }
   bool reused() const { return reused_; }
   bool timed_out() const { return timed_out_; }
+  void ForgetTimeout() { timed_out_ = false; }
   // nullopt: not known yet; otherwise whether the connection stands.
   std::optional<bool> ConnectResult();
   // Adds what was sent and received since the last call to the instance's counters.

@@ -228,23 +228,38 @@ void Worker::ServeQueue(WorkerCluster& cluster) {
   while (shared.room.waiting() > 0) {
     ClusterPicker::Context context = PickContext(cluster);
     context.slots = shared.slots();
-    const ClusterPicker::Picked picked = cluster.picker.Pick(context);
-    if (!picked.index.has_value()) return;
-    const std::shared_ptr<EndpointCounters>& counters =
-        cluster.cluster->endpoints[*picked.index].counters;
-    if (!TryTakeSlot(*counters, context.slots)) continue;  // another worker was faster
-    const std::optional<WaitingRoom::Ticket> first = shared.room.Call();
-    if (!first.has_value()) {
-      GiveSlotBack(*counters);
-      return;
-    }
-    if (first->worker == index_) {
-      Call(first->id, counters, cluster.shared, cluster.cluster->name);
+    std::shared_ptr<EndpointCounters> endpoint;
+    const std::optional<WaitingRoom::Ticket> called =
+        shared.room.Call([&](const WaitingRoom::Ticket& ticket) {
+          context.hash = ticket.hash;
+          context.exclude = ticket.tried;
+          context.spare = ticket.spare;
+          return FindRoom(cluster, context, endpoint);
+        });
+    if (!called.has_value()) return;
+    if (called->worker == index_) {
+      Call(called->id, endpoint, cluster.shared, cluster.cluster->name);
       continue;
     }
-    Worker* const other = (*peers_)[first->worker].get();
-    other->Post([other, id = first->id, counters, shared = cluster.shared,
-                 name = cluster.cluster->name] { other->Call(id, counters, shared, name); });
+    Worker* const other = (*peers_)[called->worker].get();
+    other->Post([other, id = called->id, endpoint, of_all = cluster.shared,
+                 name = cluster.cluster->name] { other->Call(id, endpoint, of_all, name); });
+  }
+}
+
+WaitingRoom::Verdict Worker::FindRoom(WorkerCluster& cluster, const ClusterPicker::Context& context,
+                                      std::shared_ptr<EndpointCounters>& endpoint) {
+  while (true) {
+    const ClusterPicker::Picked picked = cluster.picker.Pick(context);
+    if (picked.index.has_value()) {
+      endpoint = cluster.cluster->endpoints[*picked.index].counters;
+      if (TryTakeSlot(*endpoint, context.slots)) return WaitingRoom::Verdict::kCall;
+      endpoint = nullptr;  // another worker was faster
+      continue;
+    }
+    const bool has_tried = !context.exclude.empty();
+    if (has_tried && !picked.full) return WaitingRoom::Verdict::kCall;  // all: it is told so
+    return has_tried || picked.bound ? WaitingRoom::Verdict::kPass : WaitingRoom::Verdict::kStop;
   }
 }
 
@@ -255,6 +270,7 @@ void Worker::Call(uint64_t ticket, std::shared_ptr<EndpointCounters> endpoint,
     found->second->OnCalled(std::move(endpoint));
     return;
   }
+  if (endpoint == nullptr) return;
   GiveSlotBack(*endpoint);  // the client has left
   const std::shared_ptr<WorkerCluster> mine = FindCluster(cluster);
   if (mine != nullptr && shared->room.waiting() > 0) ServeQueue(*mine);

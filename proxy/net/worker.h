@@ -14,7 +14,6 @@
 #include "absl/status/status.h"
 #include "proxy/core/picker.h"
 #include "proxy/core/random.h"
-#include "proxy/core/retry.h"
 #include "proxy/core/route.h"
 #include "proxy/core/upstream_table.h"
 #include "proxy/net/access_log.h"
@@ -101,10 +100,8 @@ class Worker {
   TlsWorker& tls() { return tls_; }
   AccessLog* access_log() { return access_log_; }  // null: requests are not logged
   size_t index() const { return index_; }
-  RetryBudget& retry_budget() { return retry_budget_; }
   bool draining() const { return draining_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
-  size_t active_exchanges() const { return active_exchanges_; }
   FastRandom& random() { return random_; }
   // The head being looked at; its vectors are reused.
   RequestHead& request_head() { return request_head_; }
@@ -125,7 +122,7 @@ class Worker {
   ClusterPicker::Context PickContext(const WorkerCluster& cluster);
   uint64_t NewTicket(Exchange& exchange);
   void ForgetTicket(uint64_t ticket) { tickets_.erase(ticket); }
-  // Calls those who wait as long as there is room.
+  // Calls those who wait, each by what it is to be picked by, as long as there is room for any.
   void ServeQueue(WorkerCluster& cluster);
   // While there are requests, limits and instances are looked after.
   void StartChecks();
@@ -133,9 +130,14 @@ class Worker {
  private:
   class TaskTimer;
 
-  // A request with one of this worker's tickets is called, by any worker.
+  // A request with one of this worker's tickets is called, by any worker; to no endpoint when none
+  // is left that it may go to.
   void Call(uint64_t ticket, std::shared_ptr<EndpointCounters> endpoint,
             const std::shared_ptr<SharedCluster>& shared, const std::string& cluster);
+  // A slot for a request that waits; `endpoint` is null with kCall when it has tried them all.
+  static WaitingRoom::Verdict FindRoom(WorkerCluster& cluster,
+                                       const ClusterPicker::Context& context,
+                                       std::shared_ptr<EndpointCounters>& endpoint);
   void Check();
   void AvoidStalled(WorkerCluster& cluster, Instant now);
   std::vector<Instant> ReadySince(const Cluster& cluster);
@@ -152,7 +154,6 @@ class Worker {
   WorkerStats stats_;
   TlsWorker tls_{stats_.tls};
   UpstreamPool pool_;
-  RetryBudget retry_budget_;
   std::shared_ptr<const CompiledTable> table_;
   absl::flat_hash_map<std::string, std::shared_ptr<WorkerCluster>> clusters_;
   std::map<ListenAddress, std::unique_ptr<ListenerState>> listener_states_;

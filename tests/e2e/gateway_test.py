@@ -12,6 +12,15 @@ ECHO = ('name: echo\n'
         'command: [node, -e, "require(\'http\').createServer((q, s) => { q.resume(); q.on(\'end\', '
         '() => s.end(JSON.stringify(q.headers))) }).listen(process.env.PORT)"]\n')
 
+# One of two instances takes requests and says nothing; the other one answers with its name.
+HALF_SILENT = ('name: half\n'
+               'replicas: 2\n'
+               'command: [node, -e, "require(\'http\').createServer((q, s) => { '
+               'if (process.env.PANDO_INSTANCE !== \'half.1\') s.end(process.env.PANDO_INSTANCE) })'
+               '.listen(process.env.PORT)"]\n'
+               'load_balancing: {policy: round_robin}\n'
+               'timeouts: {per_try: 300ms, total: 30s}\n')
+
 
 class GatewayTest(ClusterTest):
     def gateway(self, options=''):
@@ -70,6 +79,28 @@ class GatewayTest(ClusterTest):
         self.cluster.start('edge-1')
         wait_until(self.listening, 20, 'the proxy is back')
         self.assertTrue(self.through_balancer())
+
+    def retries(self):
+        _, _, body = self.cluster.get('/stats', port=self.cluster.http_ports['edge-1'])
+        return sum(app['retries_total'] for app in json.loads(body)['clusters'])
+
+    def test_a_try_that_takes_too_long_is_given_up_for_another_instance(self):
+        self.cluster.start_all()
+        self.cluster.apply(HALF_SILENT)
+        self.assertIn('per_try: 300ms', self.cluster.ctl('spec', 'half').stdout)
+
+        def was_retried():
+            status, _, body = self.cluster.get('/')
+            self.assertEqual((status, body), (200, 'half.2'))
+            return self.retries() > 0
+        # Now and then the silent one is asked again.
+        wait_until(was_retried, 60, 'the silent instance was asked first')
+
+        def was_refused():
+            status, _, _ = self.cluster.get('/', method='POST')
+            self.assertIn(status, (200, 504))
+            return status == 504
+        wait_until(was_refused, 60, 'a POST is not sent to another instance')
 
     def listening(self):
         try:
