@@ -33,10 +33,9 @@ absl::StatusOr<UniqueFd> MakeSocket(const std::string& path, sockaddr_un& addres
   return fd;
 }
 
-absl::StatusOr<UniqueFd> WriteSnapshot(const XdsSnapshot& snapshot) {
-  UniqueFd fd(memfd_create("pando-table", MFD_CLOEXEC));
+absl::StatusOr<UniqueFd> WriteMemory(const char* name, const std::string& bytes) {
+  UniqueFd fd(memfd_create(name, MFD_CLOEXEC));
   if (!fd.valid()) return Failed("cannot make a file in memory");
-  const std::string bytes = SerializeSnapshot(snapshot);
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t n = write(fd.get(), bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
@@ -46,15 +45,15 @@ absl::StatusOr<UniqueFd> WriteSnapshot(const XdsSnapshot& snapshot) {
   return fd;
 }
 
-absl::StatusOr<XdsSnapshot> ReadSnapshot(const UniqueFd& fd) {
+absl::StatusOr<std::string> ReadMemory(const UniqueFd& fd) {
   std::string bytes;
   std::array<char, 16 * 1024> buffer{};
   while (true) {
     const ssize_t n =
         pread(fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(bytes.size()));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Failed("cannot read the table");
-    if (n == 0) return ParseSnapshot(bytes);
+    if (n < 0) return Failed("cannot read a file in memory");
+    if (n == 0) return bytes;
     bytes.append(buffer.data(), static_cast<size_t>(n));
   }
 }
@@ -67,7 +66,12 @@ absl::Status Take(const std::string& line, UniqueFd fd, Estate& estate) {
     return absl::OkStatus();
   }
   if (words[0] == "snapshot" && words.size() == 1) {
-    PANDO_ASSIGN_OR_RETURN(estate.snapshot, ReadSnapshot(fd));
+    PANDO_ASSIGN_OR_RETURN(const std::string bytes, ReadMemory(fd));
+    PANDO_ASSIGN_OR_RETURN(estate.snapshot, ParseSnapshot(bytes));
+    return absl::OkStatus();
+  }
+  if (words[0] == "ticket-keys" && words.size() == 1) {
+    PANDO_ASSIGN_OR_RETURN(estate.ticket_keys, ReadMemory(fd));
     return absl::OkStatus();
   }
   if (words[0] == "admin" && words.size() == 2) {
@@ -174,9 +178,11 @@ absl::StatusOr<TakeoverMessage> ReceiveTakeover(int socket) {
 }
 
 absl::Status SendEstate(int socket, const Estate& estate) {
-  PANDO_ASSIGN_OR_RETURN(const UniqueFd snapshot, WriteSnapshot(estate.snapshot));
-  std::vector<std::pair<std::string, int>> parts = {{"lock", estate.lock.get()},
-                                                    {"snapshot", snapshot.get()}};
+  PANDO_ASSIGN_OR_RETURN(const UniqueFd snapshot,
+                         WriteMemory("pando-table", SerializeSnapshot(estate.snapshot)));
+  PANDO_ASSIGN_OR_RETURN(const UniqueFd keys, WriteMemory("pando-keys", estate.ticket_keys));
+  std::vector<std::pair<std::string, int>> parts = {
+      {"lock", estate.lock.get()}, {"snapshot", snapshot.get()}, {"ticket-keys", keys.get()}};
   if (estate.admin.valid()) {
     parts.emplace_back(absl::StrCat("admin ", estate.admin_address), estate.admin.get());
   }

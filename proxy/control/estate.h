@@ -2,8 +2,8 @@
 //
 // The wire is a SOCK_SEQPACKET socket in the data directory, which only its owner may enter:
 //   new: "pando-takeover 1"
-//   old: messages of lines, each line with one descriptor: "lock", "snapshot", "admin ADDRESS",
-//        "listener ADDRESS PORT"; the last message is "end ID"
+//   old: messages of lines, each line with one descriptor: "lock", "snapshot", "ticket-keys",
+//        "admin ADDRESS", "listener ADDRESS PORT"; the last message is "end ID"
 //   new: "serving"   once its workers run the table and accept
 //   old: "over"      once it accepts no more and uses neither the directory nor its own id
 // The old one holds the wire until it ends. If the wire ends before "serving", nothing has
@@ -24,6 +24,7 @@ namespace pando::proxy {
 struct Estate {
   UniqueFd lock;  // of the data directory
   XdsSnapshot snapshot;
+  std::string ticket_keys;  // of TLS sessions; secret. Empty: from a version that keeps them
   std::vector<ListeningSockets> listeners;
   std::string admin_address;  // --http-listen as it was given
   UniqueFd admin;             // its listening socket

@@ -158,6 +158,8 @@ std::vector<CertificateStats> DataPlane::Certificates() const {
 }
 
 void DataPlane::RotateTicketKeys() {}
+std::string DataPlane::ShareTicketKeys() const { return {}; }
+absl::Status DataPlane::InheritTicketKeys(const std::string& /*keys*/) { return absl::OkStatus(); }
 void DataPlane::ReopenAccessLog() {}
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the real one keeps them

@@ -182,6 +182,13 @@ absl::Status ProxyApp::Inherit(Inheritance inherited) {
     PANDO_RETURN_IF_ERROR(http_.Listen(options_.http_listen.ToString(), "--http-listen"));
   }
   data_plane_->Inherit(std::move(estate.listeners));
+  if (!estate.ticket_keys.empty()) {
+    const absl::Status inherited_keys = data_plane_->InheritTicketKeys(estate.ticket_keys);
+    if (!inherited_keys.ok()) {
+      LogWarn("TLS sessions begun before are not resumed",
+              {{"error", std::string(inherited_keys.message())}});
+    }
+  }
   updater_.Restore(estate.snapshot);
   if (const std::vector<std::string> lost = data_plane_->DropInherited(); !lost.empty()) {
     return absl::FailedPreconditionError(
@@ -228,6 +235,7 @@ void ProxyApp::Own() {
 Estate ProxyApp::Share() const {
   return {.lock = data_dir_->ShareLock(),
           .snapshot = updater_.snapshot(),
+          .ticket_keys = data_plane_->ShareTicketKeys(),
           .listeners = data_plane_->ShareListeners(),
           .admin_address = options_.http_listen.ToString(),
           .admin = http_.ShareListener(),

@@ -19,6 +19,7 @@
 #include "proxy/control/table_file.h"
 #include "proxy/control/test_resources.h"
 #include "proxy/net/net_test_support.h"
+#include "proxy/net/tls_test_support.h"
 
 namespace pando::proxy {
 namespace {
@@ -52,6 +53,7 @@ TEST(EstateTest, ArrivesWhole) {
   Estate sent;
   sent.lock.reset(dup(0));
   sent.snapshot = Table(8080, 20001);
+  sent.ticket_keys = std::string("any\0bytes", 9);
   sent.predecessor = "edge-1~4711";
   sent.admin_address = "127.0.0.1:7482";
   sent.admin.reset(dup(0));
@@ -66,6 +68,7 @@ TEST(EstateTest, ArrivesWhole) {
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_TRUE(got->lock.valid());
   EXPECT_EQ(got->snapshot, sent.snapshot);
+  EXPECT_EQ(got->ticket_keys, sent.ticket_keys);
   EXPECT_EQ(got->predecessor, sent.predecessor);
   EXPECT_EQ(got->admin_address, sent.admin_address);
   EXPECT_TRUE(got->admin.valid());
@@ -221,6 +224,47 @@ TEST_F(TakeoverTest, ATunnelOutlivesTheTakeover) {
   tunnel->Close();
   before.Wait();
   EXPECT_EQ(Healthz(), "200 ok\n");
+}
+
+TEST_F(TakeoverTest, TlsSessionsBegunBeforeAreResumedAfter) {
+  CertificateDir certificates;
+  const TlsCertificateFiles files = certificates.Write("a", MakeCertificate({"example.com"}));
+  xds_tls::DownstreamTlsContext context = GoodTls();
+  auto& certificate = *context.mutable_common_tls_context()->mutable_tls_certificates(0);
+  certificate.mutable_certificate_chain()->set_filename(files.chain);
+  certificate.mutable_private_key()->set_filename(files.key);
+  auto listener = GoodListener("default", port_);
+  *listener.mutable_filter_chains(0)->mutable_transport_socket()->mutable_typed_config() =
+      Pack(context);
+  XdsSnapshot snapshot = Table(port_, app_.port());
+  snapshot.of(XdsType::kListener)["default"] = {"1", AnyBytes(listener)};
+  ASSERT_TRUE(WriteFileAtomically(dir_ / "table.pb", SerializeSnapshot(snapshot)).ok());
+  RunningProxy before(options_);
+  ASSERT_TRUE(before.status.ok()) << before.status;
+  SslSession session;
+  ASSERT_TRUE(Eventually([&] {
+    TlsWire first(port_, {});
+    if (!first.Ask(kGet).has_value()) return false;
+    session = first.session();
+    return true;
+  }));
+
+  RunningProxy after(Successor());
+  ASSERT_TRUE(after.status.ok()) << after.status;
+  before.Wait();
+  TlsWire::Options resuming;
+  resuming.session = session.get();
+  TlsWire again(port_, resuming);
+  ASSERT_TRUE(again.Ask(kGet).has_value()) << again.error();
+  EXPECT_TRUE(again.resumed());
+  const SslSession renewed = again.session();
+  resuming.session = renewed.get();
+  RunningProxy third(Successor());
+  ASSERT_TRUE(third.status.ok()) << third.status;
+  after.Wait();
+  TlsWire last(port_, resuming);
+  ASSERT_TRUE(last.Ask(kGet).has_value()) << last.error();
+  EXPECT_TRUE(last.resumed()) << "over more than one upgrade";
 }
 
 TEST_F(TakeoverTest, ASuccessorThatDiesHalfWayChangesNothing) {

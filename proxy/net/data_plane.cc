@@ -66,7 +66,7 @@ class DataPlane::Workers {
   DataPlaneStats Stats() const;
   CertificateReload ReloadCertificates();
   std::vector<CertificateStats> Certificates() const;
-  void RotateTicketKeys() { ticket_keys_.Rotate(); }
+  TlsTicketKeys& ticket_keys() { return ticket_keys_; }
   void ReopenAccessLog() {
     if (access_log_ != nullptr) access_log_->Reopen();
   }
@@ -341,6 +341,10 @@ DataPlaneStats DataPlane::Stats() const { return workers_->Stats(); }
 CertificateReload DataPlane::ReloadCertificates() { return workers_->ReloadCertificates(); }
 std::vector<CertificateStats> DataPlane::Certificates() const { return workers_->Certificates(); }
 void DataPlane::ReopenAccessLog() { workers_->ReopenAccessLog(); }
-void DataPlane::RotateTicketKeys() { workers_->RotateTicketKeys(); }
+void DataPlane::RotateTicketKeys() { workers_->ticket_keys().Rotate(); }
+std::string DataPlane::ShareTicketKeys() const { return workers_->ticket_keys().Share(); }
+absl::Status DataPlane::InheritTicketKeys(const std::string& keys) {
+  return workers_->ticket_keys().Inherit(keys);
+}
 
 }  // namespace pando::proxy

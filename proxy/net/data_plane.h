@@ -95,6 +95,10 @@ class DataPlane {
   void ReopenAccessLog();
   // New session tickets get a new key. Call it at least once a day.
   void RotateTicketKeys();
+  // The keys, to be handed to the process that takes over with the sockets; secret. That one serves
+  // clients whose sessions were begun here. kInvalidArgument: they are none, its own stay.
+  std::string ShareTicketKeys() const;
+  absl::Status InheritTicketKeys(const std::string& keys);
 
  private:
   class Workers;

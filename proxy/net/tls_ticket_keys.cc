@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace pando::proxy {
 namespace {
@@ -47,6 +50,39 @@ void TlsTicketKeys::Rotate() {
   const std::lock_guard lock(mutex_);
   keys_.push_front(key);
   if (keys_.size() > kKeptKeys) keys_.pop_back();
+}
+
+std::string TlsTicketKeys::Share() const {
+  std::string bytes;
+  const std::lock_guard lock(mutex_);
+  for (const Key& key : keys_) {
+    bytes.append(key.name.begin(), key.name.end());
+    bytes.append(key.cipher.begin(), key.cipher.end());
+    bytes.append(key.mac.begin(), key.mac.end());
+  }
+  return bytes;
+}
+
+absl::Status TlsTicketKeys::Inherit(std::string_view keys) {
+  constexpr size_t kKeyBytes = sizeof(Key);  // nothing but arrays of bytes
+  if (keys.empty() || keys.size() % kKeyBytes != 0 || keys.size() > kKeptKeys * kKeyBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(keys.size(), " bytes are not 1 to ", kKeptKeys, " keys of session tickets"));
+  }
+  const auto take = [&keys](auto& part) {
+    std::copy_n(keys.begin(), part.size(), part.begin());
+    keys.remove_prefix(part.size());
+  };
+  std::deque<Key> taken;
+  while (!keys.empty()) {
+    Key& key = taken.emplace_back();
+    take(key.name);
+    take(key.cipher);
+    take(key.mac);
+  }
+  const std::lock_guard lock(mutex_);
+  keys_ = std::move(taken);
+  return absl::OkStatus();
 }
 
 void TlsTicketKeys::InstallIn(SSL_CTX* context) {
