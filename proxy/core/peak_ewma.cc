@@ -27,10 +27,18 @@ void PeakEwma::Observe(EndpointCounters& counters, std::chrono::nanoseconds late
 }
 
 float PeakEwma::Cost(uint32_t index, Instant now) const {
+  constexpr float kLeastMicros = 1;
+  constexpr float kUnknownMicros = 60e6;  // more than any that is known
   const EndpointCounters& counters = *view_.cluster.endpoints[index].counters;
-  // One nobody has heard of yet is tried, by one request first.
-  constexpr float kUnknownMicros = 1;
-  const float latency = std::max(LatencyNow(counters, now), kUnknownMicros);
+  float latency = kLeastMicros;
+  if (counters.in_flight.load(std::memory_order_relaxed) == 0) {
+    latency = std::max(LatencyNow(counters, now), kLeastMicros);
+  } else if (const float known = counters.latency_micros.load(std::memory_order_relaxed);
+             known > 0) {
+    latency = known;
+  } else {
+    latency = kUnknownMicros;
+  }
   return latency * LoadWithOneMore(counters, now) / view_.weights[index];
 }
 

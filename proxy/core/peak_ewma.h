@@ -2,7 +2,9 @@
 // hand. The better of two random ones, so that endpoints of equal cost share the traffic.
 //
 // The latency follows a peak at once and forgets it in kForget: an endpoint that was slow is asked
-// again even when nobody asked it meanwhile. Errors count as requests in hand (core/load.h).
+// again even when nobody asked it meanwhile. But by one request at a time: until that is answered
+// nothing new is known of it, and a new endpoint, of which nothing is known at all, must not be
+// given everything there is. Errors count as requests in hand (core/load.h).
 #pragma once
 
 #include "proxy/core/picker.h"

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <string>
+#include <vector>
 
 #include "proxy/core/load.h"
 #include "proxy/core/outlier.h"
@@ -91,6 +93,40 @@ TEST(PolicyTest, SlowStartHoldsForLeastRequestToo) {
   EXPECT_EQ(PickMany(picker, 10, At(kStart + seconds(10))), (Counts{{1, 10}}));
 }
 
+// Of as many requests as the other one has in hand a new endpoint gets a tenth at first.
+TEST(PolicyTest, SlowStartHoldsForEveryPolicy) {
+  for (const LbPolicy policy : kAll) {
+    for (const int endpoints : {2, 100}) {  // also beyond where two are compared instead of all
+      SCOPED_TRACE(testing::Message() << static_cast<int>(policy) << " of " << endpoints);
+      auto cluster = MakeCluster(policy, endpoints);
+      cluster->slow_start = seconds(10);
+      std::vector<Instant> ready(static_cast<size_t>(endpoints), kStart - seconds(60));
+      ready.back() = kStart;
+      for (size_t i = 0; i < cluster->endpoints.size(); ++i) {
+        Endpoint& endpoint = cluster->endpoints[i];
+        endpoint.instance = "web." + std::to_string(i);
+        endpoint.counters->in_flight = 3;
+        PeakEwma::Observe(*endpoint.counters, milliseconds(10), kStart);
+      }
+      const auto newcomer = static_cast<uint32_t>(endpoints - 1);
+      const auto share = [&](Instant now) {
+        ClusterPicker picker(cluster, 3, ready);
+        ClusterPicker::Context context = At(now);
+        constexpr int kRequests = 20'000;
+        int given = 0;
+        for (uint64_t key = 0; key < kRequests; ++key) {
+          // A sticky request that has a cookie already goes where that says.
+          if (policy == LbPolicy::kRingHash || policy == LbPolicy::kMaglev) context.hash = key;
+          given += picker.Pick(context).index == newcomer ? 1 : 0;
+        }
+        return given * static_cast<double>(endpoints) / kRequests;  // 1: like any other
+      };
+      EXPECT_LT(share(kStart), 0.35);
+      EXPECT_NEAR(share(kStart + seconds(10)), 1, 0.3);
+    }
+  }
+}
+
 // An endpoint that fails at once has nothing in flight, and still must not attract traffic.
 TEST(PolicyTest, ErrorsCountAsLoad) {
   auto cluster = MakeCluster(LbPolicy::kLeastRequest, 4);
@@ -126,6 +162,32 @@ TEST(PeakEwmaTest, PrefersTheQuickerAndForgetsAPeak) {
     PeakEwma::Observe(*cluster->endpoints[1].counters, milliseconds(10), now);
   }
   EXPECT_EQ(picker.Pick(At(now)).index, 0u);
+}
+
+TEST(PeakEwmaTest, AsksWhomItKnowsNothingOfOneThingAtATime) {
+  auto cluster = MakeCluster(LbPolicy::kPeakEwma, 2);
+  ClusterPicker picker(cluster, 3);
+  EndpointCounters& known = *cluster->endpoints[0].counters;
+  EndpointCounters& fresh = *cluster->endpoints[1].counters;
+  PeakEwma::Observe(known, milliseconds(10), kStart);
+  known.in_flight = 5;
+  EXPECT_EQ(PickMany(picker, 50, At(kStart)), (Counts{{1, 50}})) << "it is tried";
+  fresh.in_flight = 1;
+  EXPECT_EQ(PickMany(picker, 50, At(kStart)), (Counts{{0, 50}})) << "but not by everybody at once";
+  // So is one that was slow long ago.
+  PeakEwma::Observe(fresh, seconds(5), kStart);
+  const Instant later = kStart + seconds(120);
+  PeakEwma::Observe(known, milliseconds(10), later);
+  fresh.in_flight = 0;
+  EXPECT_EQ(PickMany(picker, 50, At(later)), (Counts{{1, 50}}));
+  fresh.in_flight = 1;
+  EXPECT_EQ(PickMany(picker, 50, At(later)), (Counts{{0, 50}}));
+  // Where nothing is known of anybody the one with less to do is asked.
+  auto unknown = MakeCluster(LbPolicy::kPeakEwma, 2);
+  ClusterPicker among_unknown(unknown, 3);
+  unknown->endpoints[0].counters->in_flight = 2;
+  unknown->endpoints[1].counters->in_flight = 1;
+  EXPECT_EQ(PickMany(among_unknown, 50, At(kStart)), (Counts{{1, 50}}));
 }
 
 TEST(PeakEwmaTest, FollowsAPeakAtOnceAndComesDownSlowly) {

@@ -60,6 +60,7 @@ struct ClusterStats {
   uint64_t retries_total = 0;
   uint64_t no_endpoint_total = 0;        // 503: no instance was ready
   uint64_t upstream_failures_total = 0;  // 502 and 504 given to clients
+  uint64_t cut_responses_total = 0;      // begun, and ended before their end
   uint64_t connects_total = 0;
   uint64_t connect_failures_total = 0;
   uint64_t request_bytes_total = 0;  // to and from all instances there have been
@@ -85,6 +86,7 @@ struct DataPlaneStats {
   uint64_t connections_accepted_total = 0;
   uint64_t connections_active = 0;
   uint64_t accept_pauses_total = 0;  // descriptors ran out: clients waited in the backlog
+  uint64_t slow_clients_total = 0;   // closed, since they took nothing of a response for too long
   uint64_t bad_requests_total = 0;   // 4xx made by the proxy itself
   uint64_t unrouted_total = 0;       // 404: no route
   uint64_t tables_applied_total = 0;

@@ -79,6 +79,7 @@ struct ClusterCounters {
   Counter retries;
   Counter no_endpoint;
   Counter upstream_failures;
+  Counter cut_responses;
   Counter connects;
   Counter connect_failures;
   QueueCounters queue;

@@ -585,6 +585,7 @@ void Exchange::PumpTunnel() {
 
 // Ends a response before its end, so that the client sees that it is not whole.
 void Exchange::CutShort() {
+  counters_->cut_responses.Add();
   const bool ends_by_close = response_body_.kind() == BodyKind::kUntilClose || dechunk_;
   Finish(head_sent_ && ends_by_close ? Outcome::kReset : Outcome::kClose);
 }
@@ -600,6 +601,7 @@ void Exchange::OnSilenceTooLong() {
   if (head_sent_) {
     // What a client has not taken in all that time it will not take now.
     if (session_->stream().backed_up()) {
+      worker_.stats().slow_clients.Add();
       Finish(Outcome::kReset);
     } else {
       CutShort();

@@ -91,6 +91,7 @@ void H1Session::OnTimer() {
       }
       return;
     case Phase::kFlush:
+      worker_.stats().slow_clients.Add();
       Close(true);  // the client reads no more, and must not take this for the end
       return;
     case Phase::kLinger:

@@ -196,6 +196,7 @@ TEST(MessageTest, CutShortResponsesLookCutShort) {
   read.set_value();
   EXPECT_EQ(client->ReadToEnd(), "");
   EXPECT_TRUE(client->WasReset()) << "where only the close marks the end, it must not be clean";
+  EXPECT_TRUE(Eventually([&] { return proxy.Stats().cut_responses_total == 3; }));
 }
 
 TEST(MessageTest, RelaysInterimResponses) {
@@ -358,6 +359,11 @@ TEST(MessageTest, SlowReadersHoldTheAppBack) {
   EXPECT_TRUE(Eventually([&] { return proxy.InFlight(app.port()) == 0; }));
   EXPECT_LT(written, 100'000'000u);
   EXPECT_TRUE(Eventually([&] { return proxy.plane.Stats().connections_active == 0; }));
+  EXPECT_EQ(proxy.plane.Stats().slow_clients_total, 1u);
+  // Whoever reads is served.
+  TestApp quick(TestApp::Answering("quick"));
+  proxy.Serve({{quick.port()}});
+  EXPECT_EQ(proxy.Connect()->Ask(kGet)->body, "quick");
 }
 
 TEST(MessageTest, AppsThatStopReadingHoldTheClientBack) {

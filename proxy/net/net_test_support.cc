@@ -212,6 +212,8 @@ std::shared_ptr<ProxyTable> TestProxy::Table(const Members& members) {
   cluster->lb_policy = policy;
   cluster->concurrency = concurrency;
   cluster->queue = queue;
+  cluster->outlier = outlier;
+  cluster->slow_start = slow_start;
   cluster->connect_timeout = connect_timeout;
   for (const Member& member : members) {
     Endpoint endpoint;

@@ -118,6 +118,8 @@ class TestProxy {
   LbPolicy policy = LbPolicy::kRoundRobin;
   Concurrency concurrency;
   QueueLimits queue;
+  OutlierPolicy outlier;
+  Millis slow_start{0};
   HashSource hash;
   DataPlane plane;
 

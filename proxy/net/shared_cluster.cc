@@ -115,9 +115,11 @@ ConcurrencyLimit::Sample SharedCluster::Sample(const Cluster& cluster, Instant n
   return sample;
 }
 
-uint32_t SharedCluster::Check(const Cluster& cluster, Instant now, bool& raised) {
+std::vector<const EndpointCounters*> SharedCluster::Check(const Cluster& cluster, Instant now,
+                                                          bool& raised) {
+  std::vector<const EndpointCounters*> ejected;
   const std::unique_lock lock(check_mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || now < next_check_) return 0;
+  if (!lock.owns_lock() || now < next_check_) return ejected;
   next_check_ = now + kCheckInterval;
   if (adapts_) {
     const uint32_t limit = limit_.Update(Sample(cluster, now));
@@ -125,11 +127,10 @@ uint32_t SharedCluster::Check(const Cluster& cluster, Instant now, bool& raised)
     const uint32_t before = slots_.exchange(slots);
     raised = before != 0 && (slots == 0 || slots > before);
   }
-  uint32_t ejected = 0;
   for (EndpointCounters* counters : success_rates_.Sweep(cluster, now)) {
     if (!Eject(cluster, *counters, now)) continue;
     NoteEjection(*counters);
-    ++ejected;
+    ejected.push_back(counters);
   }
   return ejected;
 }

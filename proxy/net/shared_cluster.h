@@ -87,9 +87,9 @@ class SharedCluster {
   void SetOptions(const Cluster& cluster);
 
   // To be called every kCheckInterval or so while there are requests, by any worker: adapts the
-  // limit, and ejects those whose success rate stands out. Returns how many were ejected; true in
-  // `raised` when there is more room than before.
-  uint32_t Check(const Cluster& cluster, Instant now, bool& raised);
+  // limit, and ejects those whose success rate stands out. Returns the ejected; true in `raised`
+  // when there is more room than before.
+  std::vector<const EndpointCounters*> Check(const Cluster& cluster, Instant now, bool& raised);
 
   // No endpoint is ejected beyond this.
   Instant ejected_until() const {

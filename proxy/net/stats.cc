@@ -55,6 +55,7 @@ void AddTo(ClusterStats& to, const ClusterCounters& from) {
   to.retries_total += from.retries.value();
   to.no_endpoint_total += from.no_endpoint.value();
   to.upstream_failures_total += from.upstream_failures.value();
+  to.cut_responses_total += from.cut_responses.value();
   to.connects_total += from.connects.value();
   to.connect_failures_total += from.connect_failures.value();
   AddTo(to.queue, from.queue);
@@ -119,6 +120,7 @@ void WorkerStats::AddTo(std::map<std::string, ClusterStats>& clusters, DataPlane
   sum.connections_accepted_total += accepted.value();
   sum.connections_active += active_connections.value();
   sum.accept_pauses_total += accept_pauses.value();
+  sum.slow_clients_total += slow_clients.value();
   sum.bad_requests_total += bad_requests.value();
   sum.unrouted_total += unrouted.value();
   sum.tls_handshakes_total += tls.handshakes.value();

@@ -29,6 +29,7 @@ class WorkerStats {
   Counter accepted;
   Counter active_connections;
   Counter accept_pauses;
+  Counter slow_clients;
   Counter bad_requests;
   Counter unrouted;
   TlsCounters tls;

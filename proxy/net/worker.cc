@@ -287,7 +287,10 @@ void Worker::Check() {
   const Instant now = poller_.now();
   for (const auto& [name, cluster] : clusters_) {
     bool raised = false;
-    cluster->shared->Check(*cluster->cluster, now, raised);
+    for (const EndpointCounters* ejected : cluster->shared->Check(*cluster->cluster, now, raised)) {
+      if (const auto index = cluster->IndexOf(*ejected))
+        cluster->hosts[*index]->stats->ejections.Add();
+    }
     AvoidStalled(*cluster, now);
     // Also for those whom nobody could call: an ejection may have ended.
     if (cluster->shared->room.waiting() > 0) ServeQueue(*cluster);
