@@ -8,15 +8,18 @@ namespace {
 
 constexpr Millis kShortestWindow{100};
 constexpr Millis kLongestWindow{5'000};
-constexpr uint64_t kEnough = 60;  // answers to judge by
-constexpr uint64_t kFew = 8;      // that have to do after kLongestWindow
+constexpr uint64_t kEnough = 60;   // answers to judge by
+constexpr uint64_t kPlenty = 480;  // where the first ones leave a doubt
+constexpr uint64_t kFew = 8;       // that have to do after kLongestWindow
 constexpr Millis kShortestPause{1'000};
 constexpr Millis kLongestPause{60'000};
-// A trial may cost a quarter of the capacity for its time: pauses make that 1 % at most, and with
-// each trial in vain half as much.
-constexpr int kPausesPerTrial = 25;
+// A trial may cost half of the capacity for its time: pauses make that 4 % at most, and with each
+// trial in vain half as much.
+constexpr int kPausesPerTrial = 12;
 constexpr int kMaxDoublings = 6;
 constexpr Millis kStall{200};
+// Share of the samples in which requests waited: the limit is what keeps the app from more.
+constexpr double kBinding = 0.8;
 // Of a step's whole effect (a limit raised by half brings half more): what is worth a higher limit.
 constexpr double kWorthwhile = 0.08;
 constexpr double kMinGain = 0.02;
@@ -31,8 +34,8 @@ bool ConcurrencyLimit::IsRipe(const Sample& sample) const {
   const auto elapsed = sample.now - window_.start;
   const uint64_t answered = sample.answered - window_.answered;
   if (elapsed >= kLongestWindow && answered >= kFew) return true;
-  return elapsed >= std::max<std::chrono::nanoseconds>(kShortestWindow, 2 * usual_service_) &&
-         answered >= kEnough;
+  // At least one whole turn of those in service.
+  return elapsed >= kShortestWindow && answered >= std::max<uint64_t>(kEnough, sample.in_service);
 }
 
 ConcurrencyLimit::Rates ConcurrencyLimit::Measure(const Sample& sample) const {
@@ -41,6 +44,9 @@ ConcurrencyLimit::Rates ConcurrencyLimit::Measure(const Sample& sample) const {
   rates.service_micros =
       std::max(1.0, static_cast<double>(sample.service_micros - window_.service_micros) /
                         static_cast<double>(rates.answered));
+  const std::chrono::duration<double> elapsed = sample.now - window_.start;
+  rates.answered_rate =
+      static_cast<double>(rates.answered) / elapsed.count() / std::max(sample.instances, 1u);
   const double samples = std::max(window_.samples, 1u);
   rates.in_service =
       static_cast<double>(window_.in_service_sum) / samples / std::max(sample.instances, 1u);
@@ -80,9 +86,16 @@ void ConcurrencyLimit::TryLimit(uint32_t limit, const Sample& sample) {
 void ConcurrencyLimit::Watch(const Sample& sample) {
   if (!IsRipe(sample)) return;
   base_ = Measure(sample);
-  const bool binding = base_.waiting > 0.8;
+  base_limit_ = limit_;
+  // A trial is as good as what it is compared with.
+  if (base_.answered < kPlenty / 2 && sample.now - window_.start < kLongestWindow / 4) return;
+  const bool binding = base_.waiting > kBinding;
   base_slots_ = binding ? limit_ : std::min<double>(limit_, base_.in_service);
-  const double capacity = base_.Capacity(base_slots_);
+  // What was answered in the time says it best: after a burst the first requests have been in
+  // service for less time than their number will take, and those an app has starved for more.
+  base_capacity_ = base_.answered_rate;
+  if (binding) base_capacity_ = std::max(base_capacity_, base_.Capacity(base_slots_));
+  const double capacity = base_capacity_;
   if (binding && usual_capacity_ > 0 && capacity < 0.75 * usual_capacity_) {
     up_ = {};  // another kind of work than the limit was found for
   }
@@ -96,12 +109,15 @@ void ConcurrencyLimit::Watch(const Sample& sample) {
     TryLimit(limit_ + step, sample);
     return;
   }
-  if (sample.now < down_.next) return;
+  if (sample.now >= down_.next) TryLower(base_slots_, sample);
+}
+
+// The more often lower was as good, the longer the step: an instance given a hundred requests at
+// once starves some of them for as long as it takes to get from there to one.
+void ConcurrencyLimit::TryLower(double slots, const Sample& sample) {
   // Nothing waits inside an instance that has one request at most.
-  const auto slots = static_cast<uint32_t>(std::ceil(base_slots_));
-  if (base_slots_ <= 1.05 || slots < 2) return;
-  const double share = down_.accepted > 0 ? 0.5 : 0.75;
-  const auto lower = std::max(1u, static_cast<uint32_t>(base_slots_ * share));
+  if (slots <= 1.05) return;
+  const auto lower = std::max(1u, static_cast<uint32_t>(slots * (down_.accepted < 2 ? 0.5 : 0.25)));
   if (lower < limit_) TryLimit(lower, sample);
 }
 
@@ -121,23 +137,48 @@ void ConcurrencyLimit::Schedule(Instant now, bool accepted) {
   direction.next = now + std::min(pause, std::max(kLongestPause, trial * kPausesPerTrial));
 }
 
-void ConcurrencyLimit::Judge(const Sample& sample) {
-  const Rates now = Measure(sample);
-  const double before = base_.Capacity(base_slots_);
+// Both figures are of so many requests, whose times may differ as much as their mean is long.
+double ConcurrencyLimit::Doubt(const Rates& now) const {
+  return std::sqrt(1.0 / static_cast<double>(now.answered) +
+                   1.0 / static_cast<double>(base_.answered));
+}
+
+ConcurrencyLimit::Verdict ConcurrencyLimit::JudgeHigher(const Rates& now) const {
   // When fewer requests are in service than may be, more would have to share the same time.
   const double slots = now.waiting > 0.5 ? limit_ : std::min<double>(limit_, now.in_service);
-  bool accepted = false;
-  if (trying_up_) {
-    const double step = limit_ / base_slots_ - 1;
-    accepted = now.Capacity(slots) > before * (1 + std::max(kMinGain, kWorthwhile * step));
-  } else {
-    const double step = 1 - limit_ / base_slots_;
-    accepted =
-        now.Capacity(limit_) >= before * (1 - std::max(kMinGain / 2, kWorthwhile / 2 * step));
-  }
+  const double step = limit_ / base_slots_ - 1;
+  const double gain = now.Capacity(slots) / base_capacity_ - 1;
+  const double wanted = std::max(kMinGain, kWorthwhile * step);
+  if (now.answered < kPlenty && std::abs(gain - wanted) < Doubt(now)) return Verdict::kUnsure;
+  return gain > wanted ? Verdict::kKeep : Verdict::kDrop;
+}
+
+ConcurrencyLimit::Verdict ConcurrencyLimit::JudgeLower(const Rates& now) const {
+  const double step = 1 - limit_ / base_slots_;
+  const double capacity = std::max(now.answered_rate, now.Capacity(limit_));
+  const double loss = 1 - capacity / base_capacity_;
+  const double allowed = std::max(kMinGain / 2, kWorthwhile / 2 * step);
+  // At first a lucky figure does, for the sake of who waits inside the app. Later small losses
+  // would add up.
+  const bool first = base_limit_ == kHighest;
+  if (loss <= allowed && (first || now.answered >= kPlenty)) return Verdict::kKeep;
+  // An app whose capacity is the limit loses the whole step.
+  const double doubt = Doubt(now);
+  if (loss > allowed + 2 * doubt) return Verdict::kDrop;
+  if (now.answered < kPlenty) return Verdict::kUnsure;
+  return first && loss < std::min(step / 2, allowed + doubt / 2) ? Verdict::kKeep : Verdict::kDrop;
+}
+
+void ConcurrencyLimit::Judge(const Sample& sample) {
+  const Rates now = Measure(sample);
+  const Verdict verdict = trying_up_ ? JudgeHigher(now) : JudgeLower(now);
+  if (verdict == Verdict::kUnsure && sample.now - window_.start < kLongestWindow) return;
+  const bool accepted = verdict == Verdict::kKeep;
+  const double capacity =
+      std::max(now.answered_rate, now.Capacity(std::min<double>(limit_, now.in_service)));
   if (accepted) {
     usual_service_ = Micros{static_cast<int64_t>(now.service_micros)};
-    usual_capacity_ = now.Capacity(slots);
+    usual_capacity_ = capacity;
   } else {
     limit_ = fallback_;
   }
@@ -146,6 +187,17 @@ void ConcurrencyLimit::Judge(const Sample& sample) {
   if (accepted) (trying_up_ ? down_ : up_).accepted = 0;
   phase_ = Phase::kWatch;
   StartWindow(sample);
+  if (!accepted || now.waiting <= kBinding) return;
+  if (!trying_up_) {
+    // Compared with the same: small losses would add up.
+    TryLower(limit_, sample);
+    return;
+  }
+  // What was measured is what the next one is compared with: no need to watch in between.
+  base_ = now;
+  base_slots_ = limit_;
+  base_capacity_ = capacity;
+  if (limit_ < kHighest) TryLimit(limit_ * 2, sample);
 }
 
 uint32_t ConcurrencyLimit::Update(const Sample& sample) {

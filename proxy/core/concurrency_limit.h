@@ -5,7 +5,8 @@
 // capacity stays the same, and all that waiting could as well be done in the proxy, in order. An
 // app that waits for others takes the same time however many it has: its capacity is the limit. So
 // now and then another limit is tried for a moment: a lower one is kept if it costs no capacity, a
-// higher one if it brings some. Trials that change nothing become rare.
+// higher one if it brings some. Figures that leave a doubt are waited for longer. Trials that
+// change nothing become rare.
 //
 // It starts without a limit: to queue in the proxy needs evidence, to let everything through none.
 // When requests wait and the app's capacity falls, or nothing is answered at all, what was learned
@@ -50,6 +51,7 @@ class ConcurrencyLimit {
   };
   struct Rates {
     double service_micros = 0;  // mean per request
+    double answered_rate = 0;   // per second and instance
     double in_service = 0;      // mean per instance
     double waiting = 0;         // share of the samples
     uint64_t answered = 0;
@@ -62,9 +64,14 @@ class ConcurrencyLimit {
   Rates Measure(const Sample& sample) const;
   bool CheckStall(const Sample& sample);
   void Watch(const Sample& sample);
+  void TryLower(double slots, const Sample& sample);
   void TryLimit(uint32_t limit, const Sample& sample);
-  void Judge(const Sample& sample);
+  enum class Verdict { kKeep, kDrop, kUnsure };
+  double Doubt(const Rates& now) const;
+  Verdict JudgeHigher(const Rates& now) const;
+  Verdict JudgeLower(const Rates& now) const;
   void Schedule(Instant now, bool accepted);
+  void Judge(const Sample& sample);
 
   Phase phase_ = Phase::kWatch;
   uint32_t limit_ = kHighest;
@@ -78,7 +85,9 @@ class ConcurrencyLimit {
   // A trial.
   uint32_t fallback_ = 0;  // the limit before it
   Rates base_;
-  double base_slots_ = 0;  // per instance, in effect, before it
+  double base_slots_ = 0;     // per instance, in effect, before it
+  double base_capacity_ = 0;  // at these
+  uint32_t base_limit_ = kHighest;
   Instant settled_at_{};
   bool trying_up_ = false;
 

@@ -25,9 +25,10 @@ struct Work {
 using App = std::function<Work(std::mt19937&)>;
 
 struct Result {
-  uint64_t answered = 0;  // in the second half
-  uint32_t limit = 0;     // in the end
-  uint32_t highest = 0;   // in the second half
+  uint64_t answered = 0;        // in the second half
+  uint32_t limit = 0;           // in the end
+  uint32_t highest = 0;         // in the second half
+  int64_t learned_micros = -1;  // when the limit was 2 or less for the first time
 };
 
 class Simulation {
@@ -48,6 +49,7 @@ class Simulation {
         now_ = next_check_;
         next_check_ += 20'000;
         Check();
+        if (limit_ <= 2 && result.learned_micros < 0) result.learned_micros = now_;
         if (now_ > end / 2 && limit_ < ConcurrencyLimit::kHighest) {
           result.highest = std::max(result.highest, limit_);
         }
@@ -116,6 +118,9 @@ class Simulation {
 };
 
 Work Blocking(std::mt19937&) { return {5'000, 0}; }
+Work Exponential(std::mt19937& rng) {
+  return {static_cast<int64_t>(std::exponential_distribution<>(1.0 / 5'000)(rng)), 0};
+}
 Work Waiting(std::mt19937& rng) { return {100, 45'000 + static_cast<int64_t>(rng() % 10'000)}; }
 // One in ten computes for long, the others mostly wait.
 Work Mixed(std::mt19937& rng) {
@@ -131,6 +136,19 @@ TEST(ConcurrencyLimitTest, FindsOneForAnAppThatDoesOneThingAtATime) {
     EXPECT_LE(limited.limit, 2u);
     EXPECT_GE(static_cast<double>(limited.answered), 0.98 * static_cast<double>(free.answered));
   }
+}
+
+// Until then some clients starve inside the app.
+TEST(ConcurrencyLimitTest, FindsItWithinSeconds) {
+  const auto check = [](const App& app, int instances, int64_t micros) {
+    SCOPED_TRACE(instances);
+    const Result result = Simulation(app, instances, 100, true).Run(seconds(20));
+    EXPECT_GE(result.learned_micros, 0);
+    EXPECT_LE(result.learned_micros, micros);
+  };
+  for (const int instances : {1, 4, 8}) check(Blocking, instances, 4'500'000);
+  // The more its times differ, the more answers it takes.
+  for (const int instances : {1, 4, 8}) check(Exponential, instances, 8'000'000);
 }
 
 TEST(ConcurrencyLimitTest, DoesNotThrottleAnAppThatWaitsForOthers) {

@@ -15,8 +15,8 @@ import argparse
 import datetime
 import os
 import pathlib
+import re
 import sys
-import types
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / 'e2e'), str(HERE.parent / 'tools')]
@@ -26,7 +26,6 @@ from pando_cluster import HELLO_DIR, ROOT, Cluster, hello  # noqa: E402
 from processes import wait_until  # noqa: E402
 
 SERVICE_MS = 5
-LEARNING_SECONDS = 12  # for the limit to be found; all others are warm after one
 SLOW = ('[sh, -c, "[ $NODE_APP_INSTANCE = 0 ] && export SERVICE_MS=20; exec node server.js"]')
 
 
@@ -38,18 +37,17 @@ def spec(replicas, concurrency, slow):
 def through_pando(cluster, replicas, concurrency, slow, options):
     cluster.apply(spec(replicas, concurrency, slow))
     wait_until(lambda: len(cluster.processes()) == replicas, 60, 'the surplus is stopped')
-    if concurrency == 'auto':
-        measure(cluster.gateway_port, options_for(LEARNING_SECONDS))
     return measure(cluster.gateway_port, options)
 
 
-def options_for(seconds):
-    return types.SimpleNamespace(seconds=seconds, connections=100)
+def peers_directory(cluster, scenario):
+    # nginx takes a blank in a path for the end of it.
+    return cluster.dir / ('peers-' + re.sub('[^a-z0-9]+', '-', scenario))
 
 
 def of_peers(cluster, replicas, options, scenario):
     addresses = [instance['address'] for instance in cluster.ask('ps')]
-    directory = cluster.dir / f'peers-{scenario}'
+    directory = peers_directory(cluster, scenario)
     directory.mkdir()
     directory.chmod(0o755)
     results = {}
@@ -70,7 +68,7 @@ def measure_scenario(cluster, scenario, replicas, slow, options):
     results.update(of_peers(cluster, replicas, options, scenario))
     if not slow:
         environment = {**os.environ, 'SERVICE_MS': str(SERVICE_MS)}
-        with clone_peers.node_cluster(cluster.dir / f'peers-{scenario}', HELLO_DIR / 'server.js',
+        with clone_peers.node_cluster(peers_directory(cluster, scenario), HELLO_DIR / 'server.js',
                                       replicas, environment) as peer:
             results['node-cluster'] = measure(peer.port, options)
     return results
@@ -91,7 +89,7 @@ def document(lines, ratio, options, command):
 ```
 
 `deploy/examples/hello` blocks its process for {SERVICE_MS} ms a request without using the CPU. 100 connections each send the next request
-when the last one is answered, {options.seconds} s a line. `pando auto` is the default and was given {LEARNING_SECONDS} s to find the limit. nginx (`least_conn`) and
+when the last one is answered, {options.seconds} s a line after {WARM_UP_SECONDS} s of warm-up, in which `pando auto`, the default, finds the limit. nginx (`least_conn`) and
 HAProxy (`leastconn`) stand in front of the very processes that Pando's agents run. In "8, one slow" one of eight takes 20 ms; "8, two
 proxies" has two Pando proxies that know nothing of each other. Throughput of 8 over 1 with `pando auto`: {ratio:.2f}.
 

@@ -27,6 +27,7 @@ from processes import wait_until  # noqa: E402
 
 REPLICAS = (1, 2, 4, 8, 16)
 SERVICE_MS = 5
+WARM_UP_SECONDS = 5  # for Pando's proxy to find what an instance is good for; the same for all
 CONTENDERS = ('pando', 'nginx', 'haproxy', 'node-cluster')
 TITLES = {'pando': 'Pando', 'nginx': 'nginx', 'haproxy': 'HAProxy', 'node-cluster': 'Node cluster'}
 DOCUMENTS = ROOT / 'docs' / 'benchmarks'
@@ -35,8 +36,8 @@ DOCUMENTS = ROOT / 'docs' / 'benchmarks'
 def measure(port, options):
     done = subprocess.run(
         ['node', HERE.parent / 'tools' / 'load.js', '--url', f'http://127.0.0.1:{port}/work',
-         '--connections', str(options.connections), '--duration', str(options.seconds + 1),
-         '--warmup', '1'], capture_output=True, text=True, check=True)
+         '--connections', str(options.connections), '--duration', str(options.seconds + WARM_UP_SECONDS),
+         '--warmup', str(WARM_UP_SECONDS)], capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
     return {'rps': result['rps'], 'p50': result['p50_ms'], 'p99': result['p99_ms'],
             'failed': result['failed']}
@@ -122,7 +123,7 @@ def document(results, options, command, load_before):
 
 `deploy/examples/hello` blocks its process for {SERVICE_MS} ms a request without using the CPU, so one process cannot answer more
 than {1000 // SERVICE_MS} requests a second. {options.connections} connections each send the next request when the last one is answered, {options.seconds} s
-a line after 1 s of warm-up. nginx (`least_conn`) and HAProxy (`leastconn`) stand in front of the very processes that Pando's two agents run;
+a line after {WARM_UP_SECONDS} s of warm-up. nginx (`least_conn`) and HAProxy (`leastconn`) stand in front of the very processes that Pando's two agents run;
 Node's cluster module runs as many workers of the same program.
 
 From 1 to 4 replicas, Pando goes from {one['rps']:.0f} to {four['rps']:.0f} requests/s ({four['rps'] / one['rps']:.2f} times), p50/p99 from
