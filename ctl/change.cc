@@ -71,6 +71,7 @@ std::string ToJson(const Change& change, std::string_view outcome, const Ending&
       .Raw("seconds", absl::StrFormat("%.3f", static_cast<double>(ending.elapsed.count()) / 1000))
       .Text("message", ending.message)
       .Raw("status", ending.status ? ctl::ToJson(*ending.status) : "null");
+  if (!change.plan.empty()) object.Raw("plan", change.plan);
   return object.Str();
 }
 
@@ -96,6 +97,7 @@ std::string_view OutcomeWord(ExitCode outcome) {
       return "unreachable";
     case ExitCode::kError:
     case ExitCode::kUsage:
+    case ExitCode::kPending:
       break;
   }
   return "error";

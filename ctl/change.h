@@ -15,11 +15,12 @@ struct Change {
   WaitTarget target;
   v1::ChangeResponse accepted;
   Instant began;
+  std::string plan{};  // JSON: what differed and what is done, of an apply
 };
 
 // Waits for each in turn (unless --detach), prints a result line each, or one document for all:
 // {"changes":[{"app","old_replicas","replicas","revision","generation","outcome","seconds",
-// "message","status"}]}. Returns the first code that is not kOk.
+// "message","status"}]}, of an apply with its "plan". Returns the first code that is not kOk.
 ExitCode FinishChanges(Context& context, const std::vector<Change>& changes);
 
 // "ok", "rollout-failed", "not-placed", "timeout", ...: the word for `outcome` in documents.

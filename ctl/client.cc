@@ -3,6 +3,7 @@
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/runtime/data_dir.h"
 #include "pando/v1/admin.grpc.pb.h"
 
 namespace pando::ctl {
@@ -103,6 +105,32 @@ class Client::Connection {
     context.set_deadline(In(options_.call_timeout));
     Response response;
     PANDO_RETURN_IF_ERROR(Translate(((*stub_).*method)(&context, request, &response)));
+    return response;
+  }
+
+  // A call that changes something (see client.h).
+  template <class Request, class Response>
+  absl::StatusOr<Response> Change(grpc::Status (v1::Admin::Stub::*method)(grpc::ClientContext*,
+                                                                          const Request&,
+                                                                          Response*),
+                                  Request request) {
+    // Not one of the connection: a refused one is an answer, and nothing was sent.
+    PANDO_RETURN_IF_ERROR(Connect());
+    request.mutable_options()->set_request_id(RandomHexId());
+    request.mutable_options()->set_by(options_.by);
+    absl::StatusOr<Response> response = Call(method, request);
+    const auto give_up = In(options_.connect_timeout);
+    while (absl::IsUnavailable(response.status())) {
+      // The controller says so itself (its store does not answer): not all at once again.
+      channel_->WaitForStateChange(GRPC_CHANNEL_READY, std::min(give_up, In(Millis{200})));
+      if (!channel_->WaitForConnected(give_up)) {
+        return absl::UnavailableError(absl::StrCat(
+            response.status().message(),
+            " and did not come back; whether the change was made is not known (see ctl events)"));
+      }
+      if (std::chrono::system_clock::now() >= give_up) break;
+      response = Call(method, request);
+    }
     return response;
   }
 
@@ -221,39 +249,39 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 Client::~Client() = default;
 
 absl::StatusOr<v1::ApplyResponse> Client::Apply(const v1::ApplyRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Apply, request);
+  return connection_->Change(&v1::Admin::Stub::Apply, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Scale(const v1::ScaleRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Scale, request);
+  return connection_->Change(&v1::Admin::Stub::Scale, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Stop(const v1::AppRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Stop, request);
+  return connection_->Change(&v1::Admin::Stub::Stop, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Start(const v1::AppRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Start, request);
+  return connection_->Change(&v1::Admin::Stub::Start, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Restart(const v1::AppRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Restart, request);
+  return connection_->Change(&v1::Admin::Stub::Restart, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Remove(const v1::AppRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Remove, request);
+  return connection_->Change(&v1::Admin::Stub::Remove, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Undo(const v1::UndoRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Undo, request);
+  return connection_->Change(&v1::Admin::Stub::Undo, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Pause(const v1::PauseRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Pause, request);
+  return connection_->Change(&v1::Admin::Stub::Pause, request);
 }
 
 absl::StatusOr<v1::ChangeResponse> Client::Promote(const v1::PromoteRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Promote, request);
+  return connection_->Change(&v1::Admin::Stub::Promote, request);
 }
 
 absl::StatusOr<v1::HistoryResponse> Client::History(const v1::AppRequest& request) {
@@ -261,19 +289,19 @@ absl::StatusOr<v1::HistoryResponse> Client::History(const v1::AppRequest& reques
 }
 
 absl::Status Client::Cordon(const v1::CordonRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Cordon, request).status();
+  return connection_->Change(&v1::Admin::Stub::Cordon, request).status();
 }
 
 absl::Status Client::Unfreeze() {
-  return connection_->Call(&v1::Admin::Stub::Unfreeze, v1::UnfreezeRequest()).status();
+  return connection_->Change(&v1::Admin::Stub::Unfreeze, v1::UnfreezeRequest()).status();
 }
 
 absl::StatusOr<v1::DrainResponse> Client::Drain(const v1::DrainRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Drain, request);
+  return connection_->Change(&v1::Admin::Stub::Drain, request);
 }
 
 absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request) {
-  return connection_->Call(&v1::Admin::Stub::Rebalance, request);
+  return connection_->Change(&v1::Admin::Stub::Rebalance, request);
 }
 
 absl::StatusOr<v1::WhyResponse> Client::Why(const v1::WhyRequest& request) {

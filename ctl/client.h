@@ -1,6 +1,10 @@
 // The Admin API of one controller. Calls block; thread-safe. Errors carry a message for people:
 // kUnavailable when the controller cannot be reached, kDeadlineExceeded when it does not answer in
 // time, otherwise what the controller said (see admin.proto).
+//
+// Calls that change something carry an id of their own: when the connection breaks before the
+// answer is there, they are repeated for as long as connecting may take, and done once all the
+// same.
 #pragma once
 
 #include <functional>
@@ -35,6 +39,7 @@ struct ClientOptions {
   std::string controller = "127.0.0.1:7400";
   Millis connect_timeout{5'000};
   Millis call_timeout{30'000};
+  std::string by{};  // who asks, for the timeline
 };
 
 class Client {

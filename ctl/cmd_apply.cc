@@ -1,78 +1,25 @@
-// ctl apply -f app.yaml: what the files say becomes true.
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+// ctl apply -f app.yaml: what the files say becomes true. It is planned first, and applied only to
+// what was planned on: two people who apply at the same time do not undo each other's changes.
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/status_macros.h"
 #include "ctl/change.h"
 #include "ctl/command.h"
 #include "ctl/json.h"
+#include "ctl/plan_view.h"
+#include "ctl/spec_files.h"
 
 namespace pando::ctl {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Args {
   std::vector<std::string> files;
+  std::vector<std::string> if_generations;
   bool dry_run = false;
   bool force = false;
 };
-
-absl::StatusOr<v1::ApplyRequest> ReadRequest(Context& context, const std::string& file) {
-  v1::ApplyRequest request;
-  std::error_code error;
-  const fs::path here = fs::current_path(error);
-  if (error) return absl::NotFoundError(absl::StrCat("current directory: ", error.message()));
-  request.set_base_dir(here.string());
-  std::istream* in = &context.terminal().in;
-  std::ifstream stream;
-  if (file == "-") {
-    request.set_filename("stdin");
-    request.set_file_dir(here.string());
-  } else {
-    request.set_filename(file);
-    request.set_file_dir(fs::absolute(file).parent_path().lexically_normal().string());
-    if (fs::is_directory(file, error)) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": is a directory"));
-    }
-    errno = 0;
-    stream.open(file, std::ios::binary);
-    if (!stream) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(file, ": ", std::generic_category().message(errno)));
-    }
-    in = &stream;
-  }
-  request.set_yaml(std::string(std::istreambuf_iterator<char>(*in), {}));
-  return request;
-}
-
-std::string Headline(const v1::ApplyResponse::App& app) {
-  std::string line = absl::StrCat(app.name(), ": ");
-  if (app.old_revision() == 0) {
-    absl::StrAppend(&line, "new, r", app.revision());
-  } else if (app.old_revision() == app.revision()) {
-    absl::StrAppend(&line, "r", app.revision(), " unchanged");
-  } else {
-    absl::StrAppend(&line, "r", app.old_revision(), " -> r", app.revision());
-  }
-  absl::StrAppend(&line, "  replicas ", app.replicas());
-  if (app.replicas_source() != "spec" && !app.replicas_source().empty()) {
-    absl::StrAppend(&line, " (", app.replicas_source(), ")");
-  }
-  return line;
-}
-
-// A bad spec's lines name file, line and field already.
-ExitCode FailApply(Context& context, const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kInvalidArgument) return context.Fail(status);
-  context.terminal().err << std::string(status.message()) << std::endl;
-  return ExitCode::kError;
-}
 
 Change ChangeOf(const v1::ApplyResponse::App& app, Instant began) {
   Change change;
@@ -82,68 +29,78 @@ Change ChangeOf(const v1::ApplyResponse::App& app, Instant began) {
                              : absl::StrCat("r", app.old_revision(), " -> r", app.revision());
   change.target.generation = app.generation();
   change.accepted.set_app(app.name());
-  change.accepted.set_old_replicas(app.replicas());
+  change.accepted.set_old_replicas(app.old_revision() == 0 ? app.replicas() : app.old_replicas());
   change.accepted.set_replicas(app.replicas());
   change.accepted.set_revision(app.revision());
   change.accepted.set_generation(app.generation());
   change.began = began;
+  change.plan = ToJson(app);
   return change;
 }
 
-void PrintDryRun(Context& context, const v1::ApplyResponse& all) {
-  const OutputFormat format = context.options().format;
-  if (!IsDocument(format)) return;
-  PrintDocument(context.out(), format, ToJson(all));
-}
-
-void PrintHeadlines(Context& context, const v1::ApplyResponse& response) {
-  const OutputFormat format = context.options().format;
-  if (IsDocument(format) || format == OutputFormat::kName) return;
-  for (const auto& app : response.apps()) context.out() << Headline(app) << std::endl;
-  for (const std::string& gateway : response.gateways()) {
-    context.out() << "gateway " << gateway << ": changed" << std::endl;
+// "5" of the only app, or "web=5".
+absl::Status TakeGenerations(const std::vector<std::string>& words, const v1::ApplyResponse& plan,
+                             v1::ApplyRequest& request) {
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    std::string app = equals == std::string::npos ? "" : word.substr(0, equals);
+    uint64_t generation = 0;
+    if (!absl::SimpleAtoi(equals == std::string::npos ? word : word.substr(equals + 1),
+                          &generation)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--if-generation: \"", word,
+                       "\" is not a number or APP=NUMBER (ctl plan -o json: "
+                       "old_generation)"));
+    }
+    if (app.empty()) {
+      if (plan.apps_size() != 1) {
+        return absl::InvalidArgumentError(
+            "--if-generation: say of which app, for example web=5: there is not exactly one here");
+      }
+      app = plan.apps(0).name();
+    }
+    (*request.mutable_if_generations())[app] = generation;
   }
+  return absl::OkStatus();
 }
 
 ExitCode Apply(Context& context, const Args& args) {
-  std::vector<v1::ApplyRequest> requests;
-  for (const std::string& file : args.files) {
-    auto request = ReadRequest(context, file);
-    if (!request.ok())
-      return context.Fail(ExitCode::kError, std::string(request.status().message()));
-    if (args.force) request->mutable_options()->set_force(true);
-    requests.push_back(*std::move(request));
+  auto request = ReadSpecFiles(context.terminal(), args.files);
+  if (!request.ok()) {
+    return context.Fail(ExitCode::kError, std::string(request.status().message()));
   }
   const Instant began = std::chrono::steady_clock::now();
-  v1::ApplyResponse all;
-  // One bad file among several must not leave half of them applied.
-  if (args.dry_run || requests.size() > 1) {
-    for (v1::ApplyRequest& request : requests) {
-      request.set_dry_run(true);
-      const auto response = context.client().Apply(request);
-      if (!response.ok()) return FailApply(context, response.status());
-      request.set_dry_run(false);
-      if (args.dry_run) PrintHeadlines(context, *response);
-      all.MergeFrom(*response);
-    }
-  }
+  request->mutable_options()->set_force(args.force);
+  request->set_dry_run(true);
+  const auto plan = context.client().Apply(*request);
+  if (!plan.ok()) return FailSpec(context, plan.status());
   if (args.dry_run) {
-    PrintDryRun(context, all);
+    PrintPlan(context, *plan);
     return ExitCode::kOk;
   }
-  std::vector<Change> changes;
-  for (const v1::ApplyRequest& request : requests) {
-    const auto response = context.client().Apply(request);
-    if (!response.ok()) return FailApply(context, response.status());
-    for (const auto& app : response->apps()) {
-      if (app.refused().empty()) continue;
+  for (const auto& app : plan->apps()) {
+    if (!app.refused().empty()) {
       return context.Fail(ExitCode::kRolloutFailed,
                           absl::StrCat(app.name(), ": nothing was changed: ", app.refused(),
                                        " (change it, or try it again with --force)"));
     }
-    PrintHeadlines(context, *response);
-    for (const auto& app : response->apps()) changes.push_back(ChangeOf(app, began));
+    (*request->mutable_if_generations())[app.name()] = app.old_generation();
   }
+  for (const auto& gateway : plan->gateway_plans()) {
+    (*request->mutable_if_gateways())[gateway.name()] = gateway.old_version();
+  }
+  if (const auto taken = TakeGenerations(args.if_generations, *plan, *request); !taken.ok()) {
+    return context.UsageError(std::string(taken.message()));
+  }
+  request->set_dry_run(false);
+  const auto response = context.client().Apply(*request);
+  if (!response.ok()) return FailSpec(context, response.status());
+  const OutputFormat format = context.options().format;
+  if (!IsDocument(format) && format != OutputFormat::kName) {
+    context.out() << PlanText(*response, context.options().color) << std::flush;
+  }
+  std::vector<Change> changes;
+  for (const auto& app : response->apps()) changes.push_back(ChangeOf(app, began));
   return FinishChanges(context, changes);
 }
 
@@ -154,12 +111,16 @@ void AddApplyCommand(CommandLine& line) {
   CLI::App& command =
       line.Add("apply", "Make what spec files say true: create or change apps and gateways",
                [args](Context& context) { return Apply(context, *args); });
-  command.add_option("-f,--file", args->files, "A spec file, - for standard input; repeatable")
-      ->required()
-      ->type_name("FILE")
+  AddFileOption(command, args->files);
+  command.add_flag("--dry-run", args->dry_run,
+                   "Only check and say what would change, as plan does");
+  command.add_flag("--force", args->force,
+                   "Also what was rolled back before, or what no node there is can run");
+  command
+      .add_option("--if-generation", args->if_generations,
+                  "Only if the app is still at this generation (ctl plan -o json); repeatable")
+      ->type_name("[APP=]N")
       ->allow_extra_args(false);
-  command.add_flag("--dry-run", args->dry_run, "Only check and say what would change");
-  command.add_flag("--force", args->force, "Also what was rolled back before");
 }
 
 }  // namespace pando::ctl

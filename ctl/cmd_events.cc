@@ -1,7 +1,9 @@
 // ctl events [-f]: what happened, and why.
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "ctl/command.h"
 #include "ctl/format.h"
 #include "ctl/json.h"
@@ -14,6 +16,8 @@ struct Args {
   std::string app;
   bool follow = false;
   uint32_t tail = 100;
+  const CLI::Option* tail_option = nullptr;
+  std::string since;
 };
 
 Color KindColor(const std::string& kind) {
@@ -43,6 +47,14 @@ ExitCode Events(Context& context, const Args& args) {
   request.set_app(args.app);
   request.set_follow(args.follow);
   request.set_tail(args.tail);
+  if (!args.since.empty()) {
+    const auto since = ParseDuration(args.since);
+    if (!since.ok()) {
+      return context.UsageError(absl::StrCat("--since: ", since.status().message()));
+    }
+    request.set_since_unix_ms(absl::ToUnixMillis(absl::Now()) - since->count());
+    if (args.tail_option->empty()) request.set_tail(0);
+  }
   const absl::Status status =
       context.client().Events(request, [&](const v1::Event& event) { PrintEvent(context, event); });
   return status.ok() ? ExitCode::kOk : context.Fail(status);
@@ -56,9 +68,15 @@ void AddEventsCommand(CommandLine& line) {
                                [args](Context& context) { return Events(context, *args); });
   command.add_option("APP", args->app, "Only this app")->type_name("");
   command.add_flag("-f,--follow", args->follow, "Go on with new events");
-  command.add_option("--tail", args->tail, "Events of the past; 0 for all that are kept")
-      ->type_name("N")
-      ->capture_default_str();
+  args->tail_option =
+      command.add_option("--tail", args->tail, "Events of the past; 0 for all that are kept")
+          ->type_name("N")
+          ->capture_default_str();
+  command
+      .add_option("--since", args->since,
+                  "Events of the last 10m, 2h, ...; all of them unless "
+                  "--tail is said, too")
+      ->type_name("DURATION");
 }
 
 }  // namespace pando::ctl

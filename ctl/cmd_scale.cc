@@ -14,15 +14,36 @@ struct Args {
   std::string app;
   std::string count;
   std::string replicas;
+  uint64_t if_generation = 0;
 };
+
+// A number is based on the one that it replaces: when somebody else changes the app in between,
+// this one is not made. +N and -N are right whatever the number is by then.
+absl::Status SetBasis(Context& context, const Args& args, v1::ScaleRequest& request) {
+  if (args.if_generation != 0 || request.relative()) {
+    request.mutable_options()->set_if_generation(args.if_generation);
+    return absl::OkStatus();
+  }
+  v1::ClusterRequest question;
+  question.set_app(request.app());
+  const auto view = context.client().GetCluster(question);
+  if (!view.ok()) return view.status();
+  // Of several the controller will ask which is meant.
+  if (view->apps_size() != 1) return absl::OkStatus();
+  request.mutable_options()->set_if_generation(view->apps(0).generation());
+  return absl::OkStatus();
+}
 
 ExitCode Scale(Context& context, const Args& args) {
   std::vector<std::string> words;
   for (const std::string& word : {args.app, args.count}) {
     if (!word.empty()) words.push_back(word);
   }
-  const auto request = ParseScaleArgs(words, args.replicas);
+  auto request = ParseScaleArgs(words, args.replicas);
   if (!request.ok()) return context.UsageError(std::string(request.status().message()));
+  if (const absl::Status set = SetBasis(context, args, *request); !set.ok()) {
+    return context.Fail(set);
+  }
   const Instant began = std::chrono::steady_clock::now();
   const auto accepted = context.client().Scale(*request);
   if (!accepted.ok()) return context.Fail(accepted.status());
@@ -41,6 +62,10 @@ void AddScaleCommand(CommandLine& line) {
       ->type_name("");
   command.add_option("N", args->count, "The wanted number; +N and -N are relative")->type_name("");
   command.add_option("-r,--replicas", args->replicas, "Another way to say N")->type_name("N");
+  command
+      .add_option("--if-generation", args->if_generation,
+                  "Only if the app is still at this generation (ctl status -o json)")
+      ->type_name("N");
 }
 
 }  // namespace pando::ctl

@@ -7,6 +7,7 @@
 #include "common/runtime/flags.h"
 #include "common/runtime/version.h"
 #include "ctl/format.h"
+#include "ctl/identity.h"
 
 namespace pando::ctl {
 
@@ -16,6 +17,7 @@ Context::Context(Terminal& terminal, Options options, const CLI::App& root)
   client.controller = options_.controller;
   client.call_timeout = std::min(client.call_timeout, options_.timeout);
   client.connect_timeout = std::min(client.connect_timeout, options_.timeout);
+  client.by = WhoAsks(terminal);
   client_ = std::make_unique<Client>(client);
 }
 
@@ -89,6 +91,13 @@ absl::StatusOr<Options> CommandLine::ParsedOptions(const Terminal& terminal) con
 CLI::Option* AddAppArgument(CLI::App& command, std::string& app) {
   return command.add_option("APP", app, "The app; may be left out when there is only one")
       ->type_name("");
+}
+
+CLI::Option* AddFileOption(CLI::App& command, std::vector<std::string>& files) {
+  return command.add_option("-f,--file", files, "A spec file, - for standard input; repeatable")
+      ->required()
+      ->type_name("FILE")
+      ->allow_extra_args(false);
 }
 
 }  // namespace pando::ctl

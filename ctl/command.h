@@ -76,9 +76,16 @@ class CommandLine {
 
 // The optional positional APP, as most commands have it.
 CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
+// -f FILE, repeatable.
+CLI::Option* AddFileOption(CLI::App& command, std::vector<std::string>& files);
+
+// What the commands that take specs have in common (cmd_plan.cc).
+ExitCode FailSpec(Context& context, const absl::Status& status);
+void PrintPlan(Context& context, const v1::ApplyResponse& plan);
 
 // One per command family.
 void AddApplyCommand(CommandLine& line);
+void AddPlanCommand(CommandLine& line);
 void AddScaleCommand(CommandLine& line);
 void AddRolloutCommand(CommandLine& line);
 void AddImportCommand(CommandLine& line);

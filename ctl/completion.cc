@@ -111,7 +111,7 @@ _ctl() {
       return
       ;;
     -f|--file)
-      if [[ $command == apply ]]; then
+      if [[ $command == apply || $command == plan ]]; then
         COMPREPLY=($(compgen -f -- "$cur"))
         return
       fi
@@ -176,7 +176,7 @@ _ctl() {
       return
       ;;
     -f|--file)
-      if [[ $command == apply ]]; then
+      if [[ $command == apply || $command == plan ]]; then
         _files
         return
       fi

@@ -27,6 +27,7 @@ const char* ExitCodeHelp() {
          "  0  done\n"
          "  1  error (a bad spec, for example)\n"
          "  2  wrong usage\n"
+         "  3  plan --exit-code: changes are pending\n"
          "  4  the rollout failed\n"
          "  5  accepted, but not everything can be placed\n"
          "  6  --timeout was over first\n"

@@ -9,6 +9,7 @@ enum class ExitCode {
   kOk = 0,
   kError = 1,
   kUsage = 2,
+  kPending = 3,
   kRolloutFailed = 4,
   kNotPlaced = 5,
   kTimeout = 6,

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,11 @@ class FakeAdmin final : public v1::Admin::Service {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(status);
   }
+  // The next call, once, after it was noted.
+  void FailOnce(grpc::Status status) {
+    const std::lock_guard lock(mutex_);
+    failure_once_ = std::move(status);
+  }
   void AnswerApply(const v1::ApplyResponse& response) {
     const std::lock_guard lock(mutex_);
     apply_ = response;
@@ -80,7 +86,16 @@ class FakeAdmin final : public v1::Admin::Service {
     logs_ = std::move(logs);
   }
 
-  // What was asked, one line per call: "Scale app: \"web\" replicas: 8".
+  // Of every call that had one, and who asked.
+  std::vector<std::string> request_ids() {
+    const std::lock_guard lock(mutex_);
+    return request_ids_;
+  }
+  std::string by() {
+    const std::lock_guard lock(mutex_);
+    return by_;
+  }
+  // What was asked, one line per call, without these: "Scale app: \"web\" replicas: 8".
   std::vector<std::string> calls() {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -97,12 +112,21 @@ class FakeAdmin final : public v1::Admin::Service {
   using Context = grpc::ServerContext;
 
   template <class Request>
-  grpc::Status Note(const char* method, const Request& request) {
+  grpc::Status Note(const char* method, Request request) {
     const std::lock_guard lock(mutex_);
+    if constexpr (requires { request.mutable_options(); }) {
+      v1::ChangeOptions& options = *request.mutable_options();
+      if (!options.request_id().empty()) request_ids_.push_back(options.request_id());
+      if (!options.by().empty()) by_ = options.by();
+      options.clear_request_id();
+      options.clear_by();
+      if (options.ByteSizeLong() == 0) request.clear_options();
+    }
     std::string call = absl::StrCat(method, " ", request.ShortDebugString());
     while (call.back() == ' ') call.pop_back();
     calls_.push_back(std::move(call));
     called_.notify_all();
+    if (!failure_once_.ok()) return std::exchange(failure_once_, grpc::Status::OK);
     return failure_;
   }
   template <class Request>
@@ -249,6 +273,7 @@ class FakeAdmin final : public v1::Admin::Service {
   std::condition_variable stopped_;
   bool stopping_ = false;
   grpc::Status failure_;
+  grpc::Status failure_once_;
   v1::ApplyResponse apply_;
   v1::ChangeResponse change_;
   v1::HistoryResponse history_;
@@ -257,6 +282,8 @@ class FakeAdmin final : public v1::Admin::Service {
   std::vector<v1::Event> events_;
   std::vector<v1::LogEntry> logs_;
   std::vector<std::string> calls_;
+  std::vector<std::string> request_ids_;
+  std::string by_;
 };
 
 }  // namespace pando::ctl

@@ -34,6 +34,7 @@ std::string UnknownCommand(const CLI::App& root) {
 ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   CommandLine line(terminal);
   AddApplyCommand(line);
+  AddPlanCommand(line);
   AddScaleCommand(line);
   AddRolloutCommand(line);
   AddListCommands(line);

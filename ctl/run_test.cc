@@ -51,6 +51,7 @@ Output Ctl(const Setting& setting, const std::vector<std::string>& args) {
   terminal.out_is_terminal = setting.is_terminal;
   terminal.err_is_terminal = setting.is_terminal;
   terminal.env["PANDO_CONTROLLER"] = setting.controller;
+  terminal.env["PANDO_BY"] = "ana@laptop";
   const int code = RunCtl(args, terminal);
   return {code, out.str(), err.str()};
 }
@@ -138,8 +139,35 @@ TEST_F(RunTest, ScaleWaitsUntilEveryProxyHasIt) {
       output.out, std::regex("web 2 -> 8  placed 8/8  ready 8/8  in rotation on 2/2 proxies  "
                              "[0-9.]+ s\n")))
       << output.out;
+  EXPECT_THAT(admin_.calls(), ElementsAre("GetCluster app: \"web\"",
+                                          "Scale app: \"web\" replicas: 8 options { "
+                                          "if_generation: 7 }",
+                                          "WatchCluster app: \"web\""));
+  EXPECT_EQ(admin_.by(), "ana@laptop");
+}
+
+TEST_F(RunTest, ScaleIsBasedOnTheGenerationItIsTold) {
+  AcceptScale();
+  EXPECT_EQ(Run({"scale", "web=8", "--detach", "--if-generation", "5"}).code, 0);
   EXPECT_THAT(admin_.calls(),
-              ElementsAre("Scale app: \"web\" replicas: 8", "WatchCluster app: \"web\""));
+              ElementsAre("Scale app: \"web\" replicas: 8 options { if_generation: 5 }"));
+  admin_.FailAll(grpc::Status(grpc::StatusCode::ABORTED, "web is not what it was"));
+  EXPECT_EQ(Run({"scale", "web=8", "--if-generation", "5"}).code, 7);
+}
+
+TEST_F(RunTest, ALostAnswerIsAskedForAgainWithTheSameId) {
+  AcceptScale();
+  admin_.FailOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
+  const Output output = Run({"scale", "web", "+6", "--detach"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_EQ(output.out, "web 2 -> 8  accepted\n");
+  EXPECT_EQ(admin_.calls().size(), 2u);
+  const std::vector<std::string> ids = admin_.request_ids();
+  ASSERT_EQ(ids.size(), 2u);
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_EQ(ids[0].size(), 32u);
+  Run({"scale", "web", "+6", "--detach"});
+  EXPECT_NE(admin_.request_ids().back(), ids[0]);
 }
 
 TEST_F(RunTest, ScaleTakesRelativeNumbersAndGlobalOptionsAnywhere) {
@@ -275,7 +303,7 @@ TEST_F(RunTest, AnswersOfTheControllerHaveTheirCodes) {
   for (const Case& c : cases) {
     SCOPED_TRACE(c.code);
     admin_.FailAll(grpc::Status(c.status, "no such app: web"));
-    const Output output = Run({"stop", "web"});
+    const Output output = Run({"stop", "web", "--timeout", "300ms"});
     EXPECT_EQ(output.code, c.code);
     EXPECT_EQ(output.err, "ctl: no such app: web\n");
   }
@@ -361,18 +389,63 @@ TEST_F(RunTest, ApplySendsTheTextAndTellsWhatChanged) {
   const TempDir dir;
   const std::string file = dir.Write("app.yaml", "name: web\n");
   admin_.AnswerApply(Parse<v1::ApplyResponse>(
-      "apps { name: 'web' old_revision: 2 revision: 3 replicas: 8 generation: 7 "
-      "replicas_source: 'kept: set by scale, spec says 4' } gateways: 'default'"));
+      "apps { name: 'web' old_revision: 2 revision: 3 replicas: 8 generation: 7 old_generation: 6 "
+      "replicas_source: 'kept: set by scale, spec says 4' } gateways: 'default' "
+      "gateway_plans { name: 'default' old_version: 11 "
+      "changes { field: 'port' old_value: '80' new_value: '81' } }"));
   admin_.ShowViews({Settled()});
   const Output output = Run({"apply", "-f", file});
   EXPECT_EQ(output.code, 0) << output.err;
   EXPECT_THAT(output.out,
               StartsWith("web: r2 -> r3  replicas 8 (kept: set by scale, spec says 4)\n"
-                         "gateway default: changed\n"
+                         "gateway default: changed\n  ~ port: 80 -> 81\n"
                          "web r2 -> r3  placed 8/8  ready 8/8  in rotation on 2/2 proxies  "));
-  EXPECT_EQ(admin_.calls().front(),
-            "Apply yaml: \"name: web\\n\" filename: \"" + file + "\" base_dir: \"" +
-                std::filesystem::current_path().string() + "\" file_dir: \"" + dir.path() + "\"");
+  const std::string sent = "Apply yaml: \"name: web\\n\" filename: \"" + file + "\" base_dir: \"" +
+                           std::filesystem::current_path().string() + "\" file_dir: \"" +
+                           dir.path() + "\" ";
+  EXPECT_EQ(admin_.calls()[0], sent + "dry_run: true");
+  EXPECT_EQ(admin_.calls()[1], sent +
+                                   "if_generations { key: \"web\" value: 6 } "
+                                   "if_gateways { key: \"default\" value: 11 }");
+}
+
+TEST_F(RunTest, ApplyIsBasedOnWhatItIsTold) {
+  const TempDir dir;
+  const std::string file = dir.Write("app.yaml", "name: web\n");
+  admin_.AnswerApply(
+      Parse<v1::ApplyResponse>("apps { name: 'web' old_revision: 2 revision: 3 generation: 7 }"));
+  for (const char* told : {"5", "web=5"}) {
+    EXPECT_EQ(Run({"apply", "-f", file, "--detach", "--if-generation", told}).code, 0);
+    EXPECT_THAT(admin_.calls().back(), HasSubstr("if_generations { key: \"web\" value: 5 }"));
+  }
+  const Output bad = Run({"apply", "-f", file, "--if-generation", "web=x"});
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("--if-generation: \"web=x\" is not a number"));
+}
+
+TEST_F(RunTest, PlanTellsWhatWouldChangeAndHasACodeForIt) {
+  const TempDir dir;
+  const std::string file = dir.Write("app.yaml", "name: web\n");
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' old_revision: 2 revision: 3 old_replicas: 8 replicas: 8 "
+      "replicas_source: 'spec' changes { field: 'env.LEVEL' old_value: 'info' new_value: 'debug' } "
+      "steps: 'replaces 8 instances' }"));
+  const Output plan = Run({"plan", "-f", file});
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_EQ(plan.out,
+            "web: r2 -> r3  replicas 8\n  ~ env.LEVEL: info -> debug\n  replaces 8 instances\n"
+            "1 app to change\n");
+  EXPECT_EQ(Run({"plan", "-f", file, "--exit-code"}).code, 3);
+  EXPECT_EQ(Run({"plan", "-f", file, "-o", "name"}).out, "web\n");
+  EXPECT_THAT(Run({"plan", "-f", file, "-o", "json"}).out,
+              StartsWith("{\n  \"pending\": true,\n  \"apps\": [\n"));
+  for (const std::string& call : admin_.calls()) EXPECT_THAT(call, HasSubstr("dry_run: true"));
+
+  admin_.AnswerApply(Parse<v1::ApplyResponse>(
+      "apps { name: 'web' old_revision: 3 revision: 3 old_replicas: 8 replicas: 8 }"));
+  const Output none = Run({"plan", "-f", file, "--exit-code"});
+  EXPECT_EQ(none.code, 0);
+  EXPECT_EQ(none.out, "web: r3 unchanged  replicas 8\nnothing to change\n");
 }
 
 TEST_F(RunTest, ApplyShowsSpecErrorsAsTheyAre) {
@@ -386,7 +459,7 @@ TEST_F(RunTest, ApplyShowsSpecErrorsAsTheyAre) {
   EXPECT_EQ(output.err, lines + "\n");
 }
 
-TEST_F(RunTest, ApplyChecksAllFilesBeforeTheFirstIsApplied) {
+TEST_F(RunTest, AllFilesAreOneRequest) {
   const TempDir dir;
   admin_.AnswerApply(Parse<v1::ApplyResponse>(
       "apps { name: 'web' revision: 3 replicas: 8 generation: 7 replicas_source: 'spec' }"));
@@ -394,20 +467,20 @@ TEST_F(RunTest, ApplyChecksAllFilesBeforeTheFirstIsApplied) {
       Run({"apply", "--detach", "-f", dir.Write("a.yaml", "a"), "-f", dir.Write("b.yaml", "b")});
   EXPECT_EQ(output.code, 0) << output.err;
   EXPECT_THAT(output.out, StartsWith("web: new, r3  replicas 8\n"));
-  std::vector<bool> dry_runs;
+  ASSERT_EQ(admin_.calls().size(), 2u);
   for (const std::string& call : admin_.calls()) {
-    dry_runs.push_back(call.find("dry_run: true") != std::string::npos);
+    EXPECT_THAT(call, HasSubstr("more_files { yaml: \"b\" filename: \"" + dir.path() + "/b.yaml"));
   }
-  EXPECT_THAT(dry_runs, ElementsAre(true, true, false, false));
 }
 
 TEST_F(RunTest, ApplyDryRunChangesNothing) {
   admin_.AnswerApply(Parse<v1::ApplyResponse>(
-      "apps { name: 'web' old_revision: 3 revision: 3 replicas: 8 replicas_source: 'spec' }"));
+      "apps { name: 'web' old_revision: 3 revision: 3 old_replicas: 8 replicas: 8 "
+      "replicas_source: 'spec' }"));
   const Output output =
       Ctl({admin_.address(), "name: web\n", false}, {"apply", "-f", "-", "--dry-run"});
   EXPECT_EQ(output.code, 0) << output.err;
-  EXPECT_EQ(output.out, "web: r3 unchanged  replicas 8\n");
+  EXPECT_EQ(output.out, "web: r3 unchanged  replicas 8\nnothing to change\n");
   ASSERT_EQ(admin_.calls().size(), 1u);
   EXPECT_THAT(admin_.calls().front(), HasSubstr("filename: \"stdin\""));
   EXPECT_THAT(admin_.calls().front(), HasSubstr("dry_run: true"));
@@ -500,6 +573,12 @@ TEST_F(RunTest, EventsTellWhatHappened) {
             "1970-01-01 10:02:11.204  instance-exited     web.3         node-2      exited with "
             "code 1\n");
   EXPECT_EQ(admin_.calls().front(), "Events app: \"web\" tail: 100");
+  Run({"events", "--since", "10m"});
+  EXPECT_THAT(admin_.calls().back(), MatchesRegex("Events since_unix_ms: [0-9]+"));
+  Run({"events", "--since", "10m", "--tail", "5"});
+  EXPECT_THAT(admin_.calls().back(), MatchesRegex("Events tail: 5 since_unix_ms: [0-9]+"));
+  EXPECT_THAT(Run({"events", "--since", "yesterday"}).err,
+              StartsWith("ctl: --since: \"yesterday\" is not a duration"));
 }
 
 TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {

@@ -328,7 +328,7 @@ void Cluster::Core::Tell(AppEntry& entry) {
     }
     if (!item.draining_told && item.assignment.wish == Wish::kDrain) {
       item.draining_told = true;
-      AddInstanceEvent("draining", item, "");
+      AddInstanceEvent("draining", item, WhyDrained(entry, item));
     }
   }
   if (entry.pending_reason == entry.pending_reason_told) return;
@@ -336,6 +336,19 @@ void Cluster::Core::Tell(AppEntry& entry) {
   if (!entry.pending_reason.empty()) {
     AddEvent("pending", entry.app.id, "", {}, entry.pending_reason);
   }
+}
+
+std::string Cluster::Core::WhyDrained(const AppEntry& entry, const AssignmentEntry& item) const {
+  const App& app = entry.app;
+  const Assignment& assignment = item.assignment;
+  if (app.removing) return "the app is removed";
+  if (app.stopped) return "the app is stopped";
+  if (assignment.slot > app.replicas) return absl::StrCat("replicas is ", app.replicas);
+  if (assignment.revision != app.revision) {
+    return absl::StrCat("revision ", app.revision, " takes over from ", assignment.revision);
+  }
+  if (NodeOf(item).record.draining) return "its node is drained";
+  return "another node takes it over";
 }
 
 void Cluster::Core::CollectRevisions(AppEntry& entry) {

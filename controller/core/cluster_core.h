@@ -196,6 +196,7 @@ class Cluster::Core {
   bool CarryOut(AppEntry& entry, Instant now);
   bool AdvanceDrains(AppEntry& entry, Instant now);
   void Tell(AppEntry& entry);  // events of what came of it
+  std::string WhyDrained(const AppEntry& entry, const AssignmentEntry& item) const;
   void CollectRevisions(AppEntry& entry);
   // Part of its nodes is not in sight after a start: nothing is decided on half a picture.
   bool IsHeld(const AppEntry& entry) const;
@@ -355,6 +356,7 @@ class Cluster::Core {
   bool recovery_window_over_ = false;
   bool frozen_ = false;
   std::string frozen_reason_;
+  Instant frozen_since_;
   size_t unheard_nodes_ = 0;  // that have not said hello to this controller yet
 
   std::map<AppId, AppEntry> apps_;

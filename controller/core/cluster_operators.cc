@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "controller/core/blame.h"
 #include "controller/core/cluster_core.h"
 #include "controller/core/routing.h"
 
@@ -27,23 +28,35 @@ absl::Status BeingRemoved(const AppId& app) {
       absl::StrCat(app.value, " is being removed; its instances are still draining"));
 }
 
-absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways) {
-  std::map<std::pair<std::string, uint16_t>, std::string> owners;
+// `asked`: those that are new or changed; the blame is theirs.
+absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways,
+                           const std::set<std::string>& asked) {
+  struct Claim {
+    std::string gateway;
+    std::string field;
+  };
+  std::map<std::pair<std::string, uint16_t>, Claim> claims;
   for (const auto& [name, gateway] : gateways) {
-    std::vector<uint16_t> ports = {gateway.port};
+    std::vector<std::pair<uint16_t, std::string>> ports = {{gateway.port, "port"}};
     if (gateway.tls && gateway.tls->redirect_from != 0) {
-      ports.push_back(gateway.tls->redirect_from);
+      ports.emplace_back(gateway.tls->redirect_from, "tls.redirect");
       if (gateways.contains(gateway.RedirectName())) {
-        return absl::InvalidArgumentError(absl::StrCat("gateway ", gateway.RedirectName(),
-                                                       ": the name is that of the redirect to ",
-                                                       name, " (choose another)"));
+        const bool is_asked = asked.contains(gateway.RedirectName());
+        return WithBlame(absl::InvalidArgumentError(absl::StrCat(
+                             "gateway ", gateway.RedirectName(),
+                             ": the name is that of the redirect to ", name, " (choose another)")),
+                         {Blame::Kind::kGateway, is_asked ? gateway.RedirectName() : name, "name"});
       }
     }
-    for (const uint16_t port : ports) {
-      const auto [owner, added] = owners.try_emplace({gateway.address, port}, name);
+    for (const auto& [port, field] : ports) {
+      const auto [claim, added] = claims.try_emplace({gateway.address, port}, Claim{name, field});
       if (added) continue;
-      return absl::InvalidArgumentError(absl::StrCat("gateways ", owner->second, " and ", name,
-                                                     " both claim ", gateway.address, ":", port));
+      const Claim& other = claim->second;
+      const bool is_asked = asked.contains(name);
+      return WithBlame(
+          absl::InvalidArgumentError(absl::StrCat("gateways ", other.gateway, " and ", name,
+                                                  " both claim ", gateway.address, ":", port)),
+          {Blame::Kind::kGateway, is_asked ? name : other.gateway, is_asked ? field : other.field});
     }
   }
   return absl::OkStatus();
@@ -86,8 +99,12 @@ absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Core::Apply(
   }
   PANDO_RETURN_IF_ERROR(CheckRoutes(planned));
   std::map<std::string, Gateway> new_gateways = gateways_;
-  for (const Gateway& gateway : gateways) new_gateways[gateway.name] = gateway;
-  PANDO_RETURN_IF_ERROR(CheckGateways(new_gateways));
+  std::set<std::string> asked;
+  for (const Gateway& gateway : gateways) {
+    new_gateways[gateway.name] = gateway;
+    asked.insert(gateway.name);
+  }
+  PANDO_RETURN_IF_ERROR(CheckGateways(new_gateways, asked));
 
   std::vector<ApplyOutcome> outcomes;
   bool refused = false;
@@ -103,6 +120,9 @@ absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Core::Apply(
       const auto old = gateways_.find(name);
       if (old == gateways_.end() || old->second != gateway) {
         out_.writes.push_back(PutGateway{gateway});
+        AddEvent("gateway-applied", {}, "", {},
+                 absl::StrCat(name, old == gateways_.end() ? " is new" : " changed", ", ",
+                              gateway.address, ":", gateway.port, gateway.tls ? ", TLS" : ""));
       }
     }
     gateways_ = std::move(new_gateways);
@@ -178,8 +198,12 @@ absl::Status Cluster::Core::CheckRoutes(
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& x, const auto& y) { return x.app < y.app; });
   if (const auto conflict = FindRouteConflict(all)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(*conflict, "; give one of them other route.hosts or another route.path"));
+    // Of two that are asked for now, the second.
+    const AppId& to_blame = planned.contains(conflict->second) ? conflict->second : conflict->first;
+    return WithBlame(
+        absl::InvalidArgumentError(absl::StrCat(
+            conflict->text, "; give one of them other route.hosts or another route.path")),
+        {Blame::Kind::kApp, to_blame.value, "route"});
   }
   return absl::OkStatus();
 }

@@ -17,7 +17,7 @@ std::string NormalizedPath(const std::string& path) {
 
 }  // namespace
 
-std::optional<std::string> FindRouteConflict(const std::vector<RoutingConfig::AppRoute>& routes) {
+std::optional<RouteConflict> FindRouteConflict(const std::vector<RoutingConfig::AppRoute>& routes) {
   std::map<std::pair<std::string, std::string>, AppId> owners;
   for (const RoutingConfig::AppRoute& route : routes) {
     for (const std::string& host : route.hosts) {
@@ -25,8 +25,9 @@ std::optional<std::string> FindRouteConflict(const std::vector<RoutingConfig::Ap
       const std::string path = NormalizedPath(route.path);
       const auto [owner, added] = owners.try_emplace({lower, path}, route.app);
       if (added || owner->second == route.app) continue;
-      return absl::StrCat(owner->second.value, " and ", route.app.value, " both claim host ", lower,
-                          " path ", path);
+      return RouteConflict{owner->second, route.app,
+                           absl::StrCat(owner->second.value, " and ", route.app.value,
+                                        " both claim host ", lower, " path ", path)};
     }
   }
   return std::nullopt;

@@ -10,9 +10,14 @@
 
 namespace pando::controller {
 
-// "web and api both claim shop.example.com/": two apps with the same host and path; nullopt when
-// there is no such pair.
-std::optional<std::string> FindRouteConflict(const std::vector<RoutingConfig::AppRoute>& routes);
+// Two apps with the same host and path.
+struct RouteConflict {
+  AppId first, second;  // in the order of the routes
+  std::string text;     // "web and api both claim host shop.example.com path /"
+};
+
+// nullopt when there is no such pair.
+std::optional<RouteConflict> FindRouteConflict(const std::vector<RoutingConfig::AppRoute>& routes);
 
 RoutingConfig::AppRoute ToAppRoute(const AppId& app, const RevisionConfig& config);
 

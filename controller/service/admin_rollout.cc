@@ -31,7 +31,7 @@ Origin AdminService::OriginOf(const v1::ChangeOptions& options) {
 
 grpc::ServerUnaryReactor* AdminService::Undo(Context* context, const v1::UndoRequest* request,
                                              v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Undo", request, response,
                    [request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.Undo(app, request->to(), now, effects);
                    });
@@ -39,7 +39,7 @@ grpc::ServerUnaryReactor* AdminService::Undo(Context* context, const v1::UndoReq
 
 grpc::ServerUnaryReactor* AdminService::Pause(Context* context, const v1::PauseRequest* request,
                                               v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Pause", request, response,
                    [request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.SetPaused(app, request->paused(), now, effects);
                    });
@@ -47,7 +47,7 @@ grpc::ServerUnaryReactor* AdminService::Pause(Context* context, const v1::PauseR
 
 grpc::ServerUnaryReactor* AdminService::Promote(Context* context, const v1::PromoteRequest* request,
                                                 v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Promote", request, response,
                    [request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.Promote(app, request->all(), now, effects);
                    });

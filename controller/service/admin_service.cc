@@ -1,17 +1,18 @@
 #include "controller/service/admin_service.h"
 
-#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/version.h"
 #include "controller/service/admin_streams.h"
 #include "controller/service/admin_views.h"
 #include "controller/service/grpc_status.h"
 #include "controller/service/load_view.h"
-#include "controller/spec/parse.h"
+#include "controller/store/records.h"
 
 namespace pando::controller {
 namespace {
@@ -23,57 +24,88 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-// What an Apply asks of the core.
-struct Wanted {
-  std::vector<AppRequest> apps;
-  std::vector<Gateway> gateways;
-};
-
-Wanted ToWanted(const ParsedSpecs& specs) {
-  Wanted wanted;
-  for (const v1::AppSpec& spec : specs.apps) {
-    AppRequest& app = wanted.apps.emplace_back();
-    app.app = {spec.name()};
-    app.config = ToRevisionConfig(spec);
-    if (spec.has_replicas()) app.replicas = spec.replicas();
-  }
-  for (const v1::Gateway& gateway : specs.gateways) {
-    wanted.gateways.push_back(ToGateway(gateway));
-  }
-  return wanted;
+// Stays the same when a client repeats its request, and differs between kinds of requests.
+std::string KeyOf(const char* method, const v1::ChangeOptions& options) {
+  return options.request_id().empty() ? "" : absl::StrCat(method, "/", options.request_id());
 }
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::Decide(Context* context, Change decide) {
+grpc::ServerUnaryReactor* AdminService::Decide(Context* context, const Ask& ask, Change decide) {
+  if (const absl::Status bad = CheckOptions(ask.options); !bad.ok()) {
+    return FinishNow(context, bad);
+  }
   Unary* reactor = context->DefaultReactor();
-  control_.loop().Post([this, reactor, decide = std::move(decide)]() mutable {
+  control_.loop().Post([this, reactor, ask, decide = std::move(decide)]() mutable {
+    const std::string key = KeyOf(ask.method, ask.options);
+    if (const std::string* answer = answers_.Find(key)) {
+      AnswerAgain(reactor, *answer, ask);
+      return;
+    }
     if (!control_.store_healthy()) {
       return reactor->Finish({grpc::StatusCode::UNAVAILABLE,
                               "the controller's store does not answer; nothing was changed"});
     }
     // The decision's own verdict, or else that of its commit.
-    auto verdict = std::make_shared<absl::Status>();
-    control_.Do([&](Cluster& cluster, Instant now,
-                    Effects& effects) { *verdict = decide(cluster, now, effects); },
-                [reactor, verdict](const absl::Status& released) {
-                  reactor->Finish(ToGrpc(verdict->ok() ? released : *verdict));
-                });
+    auto verdict = std::make_shared<Verdict>();
+    std::vector<StoreWrite> answer;
+    control_.Do(
+        [&](Cluster& cluster, Instant now, Effects& effects) {
+          verdict->status = decide(cluster, now, effects, *verdict);
+          if (!verdict->status.ok()) return;
+          NoteBy(ask.options.by(), effects.events);
+          if (key.empty() || ask.plan_only) return;
+          answer = answers_.Add(key, ask.response.SerializeAsString());
+        },
+        [this, reactor, verdict](const absl::Status& released) {
+          // Only now: what the others did may have become an event in the meantime.
+          if (verdict->conflict) {
+            verdict->status =
+                absl::AbortedError(DescribeConflict(*verdict->conflict, control_.timeline()));
+          }
+          reactor->Finish(ToGrpc(verdict->status.ok() ? released : verdict->status));
+        },
+        &answer);
   });
   return reactor;
 }
 
-grpc::ServerUnaryReactor* AdminService::DecideApp(Context* context, const std::string& app,
+void AdminService::AnswerAgain(Unary* reactor, const std::string& answer, const Ask& ask) {
+  const bool read = ask.response.ParseFromString(answer);
+  // Through the loop's queue: the first one's change may not be durable yet.
+  control_.Do([](Cluster&, Instant, Effects&) {},
+              [reactor, read](const absl::Status& released) {
+                reactor->Finish(read ? ToGrpc(released)
+                                     : grpc::Status(grpc::StatusCode::INTERNAL,
+                                                    "the first answer cannot be read"));
+              });
+}
+
+absl::Status AdminService::CheckBasis(const Cluster& cluster, const AppId& app, uint64_t based_on,
+                                      Verdict& verdict) {
+  const absl::StatusOr<AppStatus> status = cluster.GetApp(app);
+  const uint64_t present = status.ok() ? status->app.generation : 0;
+  if (present == based_on) return absl::OkStatus();
+  verdict.conflict = Conflict{app, based_on, present};
+  return absl::AbortedError(absl::StrCat(app.value, " was changed meanwhile"));
+}
+
+grpc::ServerUnaryReactor* AdminService::DecideApp(Context* context, const Ask& ask,
+                                                  const std::string& app,
                                                   v1::ChangeResponse* response, AppChange decide) {
-  return Decide(context, [app, response, decide = std::move(decide)](Cluster& cluster, Instant now,
-                                                                     Effects& effects) mutable {
-    const absl::StatusOr<AppId> id = ResolveApp(cluster, app);
-    PANDO_RETURN_IF_ERROR(id.status());
-    const absl::StatusOr<ChangeOutcome> outcome = decide(cluster, *id, now, effects);
-    PANDO_RETURN_IF_ERROR(outcome.status());
-    *response = ToChangeResponse(*outcome);
-    return absl::OkStatus();
-  });
+  return Decide(context, ask,
+                [app, based_on = ask.options.if_generation(), response, decide = std::move(decide)](
+                    Cluster& cluster, Instant now, Effects& effects, Verdict& verdict) mutable {
+                  const absl::StatusOr<AppId> id = ResolveApp(cluster, app);
+                  PANDO_RETURN_IF_ERROR(id.status());
+                  if (based_on != 0) {
+                    PANDO_RETURN_IF_ERROR(CheckBasis(cluster, *id, based_on, verdict));
+                  }
+                  const absl::StatusOr<ChangeOutcome> outcome = decide(cluster, *id, now, effects);
+                  PANDO_RETURN_IF_ERROR(outcome.status());
+                  *response = ToChangeResponse(*outcome);
+                  return absl::OkStatus();
+                });
 }
 
 grpc::ServerUnaryReactor* AdminService::Read(Context* context,
@@ -84,44 +116,9 @@ grpc::ServerUnaryReactor* AdminService::Read(Context* context,
   return reactor;
 }
 
-grpc::ServerUnaryReactor* AdminService::Apply(Context* context, const v1::ApplyRequest* request,
-                                              v1::ApplyResponse* response) {
-  ParseOptions options;
-  if (!request->filename().empty()) options.filename = request->filename();
-  options.base_dir = request->base_dir();
-  options.file_dir = request->file_dir();
-  const absl::StatusOr<ParsedSpecs> specs = ParseSpecs(request->yaml(), options);
-  if (!specs.ok()) return FinishNow(context, specs.status());
-  return Decide(context, [this, wanted = ToWanted(*specs), request, response](
-                             Cluster& cluster, Instant now, Effects& effects) {
-    const std::vector<Gateway> before = cluster.GetGateways();
-    const ApplyOptions how{.dry_run = request->dry_run(),
-                           .force = request->options().force(),
-                           .origin = OriginOf(request->options())};
-    const auto outcomes = cluster.Apply(wanted.apps, wanted.gateways, how, now, effects);
-    PANDO_RETURN_IF_ERROR(outcomes.status());
-    for (const ApplyOutcome& outcome : *outcomes) {
-      v1::ApplyResponse::App& app = *response->add_apps();
-      app.set_name(outcome.app.value);
-      app.set_old_revision(outcome.old_revision);
-      app.set_revision(outcome.revision);
-      app.set_replicas(outcome.replicas);
-      app.set_replicas_source(outcome.replicas_source);
-      app.set_generation(outcome.generation);
-      app.set_refused(outcome.refused);
-    }
-    for (const Gateway& gateway : wanted.gateways) {
-      if (std::find(before.begin(), before.end(), gateway) == before.end()) {
-        response->add_gateways(gateway.name);
-      }
-    }
-    return absl::OkStatus();
-  });
-}
-
 grpc::ServerUnaryReactor* AdminService::Scale(Context* context, const v1::ScaleRequest* request,
                                               v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Scale", request, response,
                    [request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return request->relative()
                                 ? cluster.ScaleBy(app, request->delta(), now, effects)
@@ -131,7 +128,7 @@ grpc::ServerUnaryReactor* AdminService::Scale(Context* context, const v1::ScaleR
 
 grpc::ServerUnaryReactor* AdminService::Stop(Context* context, const v1::AppRequest* request,
                                              v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Stop", request, response,
                    [](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.SetStopped(app, true, now, effects);
                    });
@@ -139,7 +136,7 @@ grpc::ServerUnaryReactor* AdminService::Stop(Context* context, const v1::AppRequ
 
 grpc::ServerUnaryReactor* AdminService::Start(Context* context, const v1::AppRequest* request,
                                               v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Start", request, response,
                    [](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.SetStopped(app, false, now, effects);
                    });
@@ -148,7 +145,7 @@ grpc::ServerUnaryReactor* AdminService::Start(Context* context, const v1::AppReq
 grpc::ServerUnaryReactor* AdminService::Restart(Context* context, const v1::AppRequest* request,
                                                 v1::ChangeResponse* response) {
   return DecideApp(
-      context, request->app(), response,
+      context, "Restart", request, response,
       [this, request](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
         return cluster.Restart(app, now, effects, OriginOf(request->options()));
       });
@@ -156,57 +153,61 @@ grpc::ServerUnaryReactor* AdminService::Restart(Context* context, const v1::AppR
 
 grpc::ServerUnaryReactor* AdminService::Remove(Context* context, const v1::AppRequest* request,
                                                v1::ChangeResponse* response) {
-  return DecideApp(context, request->app(), response,
+  return DecideApp(context, "Remove", request, response,
                    [](Cluster& cluster, const AppId& app, Instant now, Effects& effects) {
                      return cluster.Remove(app, now, effects);
                    });
 }
 
 grpc::ServerUnaryReactor* AdminService::Cordon(Context* context, const v1::CordonRequest* request,
-                                               v1::CordonResponse* /*response*/) {
-  return Decide(context, [request](Cluster& cluster, Instant now, Effects& effects) {
-    return cluster.SetCordoned({request->node()}, request->cordoned(), now, effects);
-  });
+                                               v1::CordonResponse* response) {
+  return Decide(context, {"Cordon", request->options(), *response},
+                [request](Cluster& cluster, Instant now, Effects& effects, Verdict&) {
+                  return cluster.SetCordoned({request->node()}, request->cordoned(), now, effects);
+                });
 }
 
 grpc::ServerUnaryReactor* AdminService::Unfreeze(Context* context,
-                                                 const v1::UnfreezeRequest* /*request*/,
-                                                 v1::UnfreezeResponse* /*response*/) {
-  return Decide(context, [](Cluster& cluster, Instant now, Effects& effects) {
-    return cluster.Unfreeze(now, effects);
-  });
+                                                 const v1::UnfreezeRequest* request,
+                                                 v1::UnfreezeResponse* response) {
+  return Decide(context, {"Unfreeze", request->options(), *response},
+                [](Cluster& cluster, Instant now, Effects& effects, Verdict&) {
+                  return cluster.Unfreeze(now, effects);
+                });
 }
 
 grpc::ServerUnaryReactor* AdminService::Drain(Context* context, const v1::DrainRequest* request,
                                               v1::DrainResponse* response) {
-  return Decide(context, [request, response](Cluster& cluster, Instant now, Effects& effects) {
-    const absl::StatusOr<DrainOutcome> outcome =
-        cluster.DrainNode({request->node()}, Millis{request->deadline_ms()}, now, effects);
-    PANDO_RETURN_IF_ERROR(outcome.status());
-    response->set_node(outcome->node.value);
-    response->set_instances(outcome->instances);
-    return absl::OkStatus();
-  });
+  return Decide(context, {"Drain", request->options(), *response},
+                [request, response](Cluster& cluster, Instant now, Effects& effects, Verdict&) {
+                  const absl::StatusOr<DrainOutcome> outcome = cluster.DrainNode(
+                      {request->node()}, Millis{request->deadline_ms()}, now, effects);
+                  PANDO_RETURN_IF_ERROR(outcome.status());
+                  response->set_node(outcome->node.value);
+                  response->set_instances(outcome->instances);
+                  return absl::OkStatus();
+                });
 }
 
 grpc::ServerUnaryReactor* AdminService::Rebalance(Context* context,
                                                   const v1::RebalanceRequest* request,
                                                   v1::RebalanceResponse* response) {
-  return Decide(context, [request, response](Cluster& cluster, Instant now, Effects& effects) {
-    const absl::StatusOr<RebalanceOutcome> outcome =
-        cluster.Rebalance({request->app()}, request->plan(), now, effects);
-    PANDO_RETURN_IF_ERROR(outcome.status());
-    response->set_at_once(outcome->at_once);
-    for (const RebalanceOutcome::Move& move : outcome->moves) {
-      v1::RebalanceResponse::Move& added = *response->add_moves();
-      added.set_instance(move.instance);
-      added.set_app(move.instance.substr(0, move.instance.rfind('.')));
-      added.set_from(move.from.value);
-      added.set_to(move.to.value);
-      added.set_reason(move.reason);
-    }
-    return absl::OkStatus();
-  });
+  return Decide(context, {"Rebalance", request->options(), *response, request->plan()},
+                [request, response](Cluster& cluster, Instant now, Effects& effects, Verdict&) {
+                  const absl::StatusOr<RebalanceOutcome> outcome =
+                      cluster.Rebalance({request->app()}, request->plan(), now, effects);
+                  PANDO_RETURN_IF_ERROR(outcome.status());
+                  response->set_at_once(outcome->at_once);
+                  for (const RebalanceOutcome::Move& move : outcome->moves) {
+                    v1::RebalanceResponse::Move& added = *response->add_moves();
+                    added.set_instance(move.instance);
+                    added.set_app(move.instance.substr(0, move.instance.rfind('.')));
+                    added.set_from(move.from.value);
+                    added.set_to(move.to.value);
+                    added.set_reason(move.reason);
+                  }
+                  return absl::OkStatus();
+                });
 }
 
 grpc::ServerUnaryReactor* AdminService::Why(Context* context, const v1::WhyRequest* request,

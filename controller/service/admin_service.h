@@ -2,11 +2,19 @@
 // effects are durable; specs are parsed before, on gRPC's thread.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/functional/any_invocable.h"
 #include "controller/service/agent_service.h"
+#include "controller/service/answer_book.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
 #include "controller/service/observations.h"
+#include "controller/service/operator_changes.h"
+#include "controller/spec/parse.h"
 #include "pando/v1/admin.grpc.pb.h"
 
 namespace pando::controller {
@@ -14,8 +22,12 @@ namespace pando::controller {
 class AdminService final : public v1::Admin::CallbackService {
  public:
   AdminService(ControlLoop& control, OpenStreams& streams, AgentService& agents,
-               const Observations& observations)
-      : control_(control), streams_(streams), agents_(agents), observations_(observations) {}
+               const Observations& observations, const std::vector<v1::AnswerRecord>& answers)
+      : control_(control),
+        streams_(streams),
+        agents_(agents),
+        observations_(observations),
+        answers_(answers) {}
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
@@ -65,15 +77,40 @@ class AdminService final : public v1::Admin::CallbackService {
                                                const v1::LogsRequest* request) override;
 
  private:
+  // A request that changes something. What it refers to lives until the call is answered.
+  struct Ask {
+    const char* method = nullptr;
+    const v1::ChangeOptions& options;
+    google::protobuf::Message& response;
+    bool plan_only = false;
+  };
+  // What came of it, beside the response.
+  struct Verdict {
+    absl::Status status;
+    std::optional<Conflict> conflict;  // with kAborted
+  };
+  using Change = absl::AnyInvocable<absl::Status(Cluster&, Instant, Effects&, Verdict&)>;
   // `decide` runs on the loop. The call is answered with its verdict when everything decided up to
-  // then is durable.
-  using Change = absl::AnyInvocable<absl::Status(Cluster&, Instant, Effects&)>;
-  Unary* Decide(Context* context, Change decide);
+  // then is durable; a request that was answered before is answered the same, and not decided.
+  Unary* Decide(Context* context, const Ask& ask, Change decide);
   // A change of one app, which may be left unnamed when there is only one.
   using AppChange =
       absl::AnyInvocable<absl::StatusOr<ChangeOutcome>(Cluster&, const AppId&, Instant, Effects&)>;
-  Unary* DecideApp(Context* context, const std::string& app, v1::ChangeResponse* response,
-                   AppChange decide);
+  template <class Request>
+  Unary* DecideApp(Context* context, const char* method, const Request* request,
+                   v1::ChangeResponse* response, AppChange decide) {
+    return DecideApp(context, {method, request->options(), *response}, request->app(), response,
+                     std::move(decide));
+  }
+  Unary* DecideApp(Context* context, const Ask& ask, const std::string& app,
+                   v1::ChangeResponse* response, AppChange decide);
+  void AnswerAgain(Unary* reactor, const std::string& answer, const Ask& ask);
+  // kAborted when the app is not at `based_on`.
+  static absl::Status CheckBasis(const Cluster& cluster, const AppId& app, uint64_t based_on,
+                                 Verdict& verdict);
+  absl::Status ApplySpecs(const v1::ApplyRequest& request, const ParsedSpecs& specs,
+                          v1::ApplyResponse& response, Cluster& cluster, Instant now,
+                          Effects& effects, Verdict& verdict);
   Origin OriginOf(const v1::ChangeOptions& options);
   // `read` runs on the loop.
   Unary* Read(Context* context, absl::AnyInvocable<absl::Status()> read);
@@ -82,6 +119,7 @@ class AdminService final : public v1::Admin::CallbackService {
   OpenStreams& streams_;
   AgentService& agents_;
   const Observations& observations_;
+  AnswerBook answers_;  // used on the loop
 };
 
 }  // namespace pando::controller

@@ -54,7 +54,8 @@ class EventStream final : public LoopWriteStream<v1::Event> {
   }
 
   bool Wanted(const v1::EventRecord& event) const {
-    return request_.app().empty() || event.app() == request_.app();
+    return event.time_unix_ms() >= request_.since_unix_ms() &&
+           (request_.app().empty() || event.app() == request_.app());
   }
 
   // To the first of the last `tail` events that are asked for.

@@ -14,7 +14,6 @@
 namespace pando::controller {
 namespace {
 
-constexpr uint32_t kHeartbeatIntervalMs = 1'000;
 constexpr size_t kMaxLogs = 4'096;  // requests open at once, over all agents
 
 }  // namespace
@@ -103,7 +102,7 @@ class AgentService::AgentSession final
     v1::Welcome& welcome = *message.mutable_welcome();
     welcome.set_cluster_id(service_.control_.cluster_id());
     welcome.set_term(service_.control_.term());
-    welcome.set_heartbeat_interval_ms(kHeartbeatIntervalMs);
+    welcome.set_heartbeat_interval_ms(static_cast<uint32_t>(service_.heartbeat_interval_.count()));
     Send(std::move(message));
     if (previous != nullptr) {
       previous->Close({grpc::StatusCode::ABORTED, "replaced by a newer session of this agent"});
@@ -153,10 +152,11 @@ class AgentService::AgentSession final
 };
 
 AgentService::AgentService(ControlLoop& control, OpenStreams& streams, Observations& observations,
-                           Metrics& metrics)
+                           Metrics& metrics, Millis heartbeat_interval)
     : control_(control),
       streams_(streams),
       observations_(observations),
+      heartbeat_interval_(heartbeat_interval),
       orders_sent_total_(AddCounter(metrics, kOrdersSentTotal)) {}
 
 AgentService::~AgentService() = default;

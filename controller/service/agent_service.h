@@ -20,7 +20,7 @@ namespace pando::controller {
 class AgentService final : public v1::AgentService::CallbackService {
  public:
   AgentService(ControlLoop& control, OpenStreams& streams, Observations& observations,
-               Metrics& metrics);
+               Metrics& metrics, Millis heartbeat_interval);
   ~AgentService() override;
 
   grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Session(
@@ -58,6 +58,7 @@ class AgentService final : public v1::AgentService::CallbackService {
   ControlLoop& control_;
   OpenStreams& streams_;
   Observations& observations_;
+  const Millis heartbeat_interval_;
   prometheus::Counter& orders_sent_total_;
   std::map<NodeId, AgentSession*> sessions_;  // the newest of each node, after its hello
   std::map<uint64_t, OpenedLog> logs_;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr Millis kTickInterval{100};
 constexpr Millis kViewInterval{20};
+constexpr Millis kForgetInterval{60'000};
 
 // What somebody should look at stands out in the log.
 LogLevel LevelOf(const std::string& kind) {
@@ -44,6 +45,7 @@ void ControlLoop::Start(Outlets outlets) {
   outlets_ = std::move(outlets);
   Do([](Cluster& cluster, Instant now, Effects& effects) { cluster.Start(now, effects); });
   TickEvery100Millis();
+  ForgetOldEvents();
 }
 
 void ControlLoop::Stop() {
@@ -55,7 +57,7 @@ void ControlLoop::Stop() {
   }
 }
 
-void ControlLoop::Do(Decision decide, Released released) {
+void ControlLoop::Do(Decision decide, Released released, const std::vector<StoreWrite>* also) {
   if (stopped_) {
     if (released) released(absl::UnavailableError("the controller is shutting down"));
     return;
@@ -63,7 +65,7 @@ void ControlLoop::Do(Decision decide, Released released) {
   Effects effects;
   decide(cluster_, loop_.Now(), effects);
   ViewChanged();
-  Admit(std::move(effects), std::move(released));
+  Admit(std::move(effects), std::move(released), also);
 }
 
 void ControlLoop::DoQuietly(Decision decide) {
@@ -74,13 +76,13 @@ void ControlLoop::DoQuietly(Decision decide) {
   Admit(std::move(effects), nullptr);
 }
 
-void ControlLoop::Admit(Effects effects, Released released) {
+void ControlLoop::Admit(Effects effects, Released released, const std::vector<StoreWrite>* also) {
   if (effects.wake_at) WakeAt(*effects.wake_at);
   if (effects.empty() && !released) return;
 
   Batch batch;
   batch.sequence = next_batch_++;
-  batch.gated = !effects.writes.empty();
+  batch.gated = !effects.writes.empty() || (also != nullptr && !also->empty());
   batch.tables = std::move(effects.tables);
   batch.removed_tables = std::move(effects.removed_tables);
   batch.routing = std::move(effects.routing);
@@ -96,6 +98,7 @@ void ControlLoop::Admit(Effects effects, Released released) {
 
   const int64_t wall_ms = ToUnixMillis(loop_.WallNow());
   std::vector<StoreWrite> writes;
+  if (also != nullptr) writes = *also;
   for (const Write& write : effects.writes) writes.push_back(ToStoreWrite(write, wall_ms));
   for (TimelineEvent& event : effects.events) {
     v1::EventRecord& record = batch.events.emplace_back();
@@ -161,6 +164,17 @@ void ControlLoop::TickEvery100Millis() {
   if (stopped_) return;
   DoQuietly([](Cluster& cluster, Instant now, Effects& effects) { cluster.Tick(now, effects); });
   loop_.RunAfter(kTickInterval, [this] { TickEvery100Millis(); });
+}
+
+void ControlLoop::ForgetOldEvents() {
+  if (stopped_) return;
+  std::vector<StoreWrite> writes;
+  for (const uint64_t sequence :
+       timeline_.DropBefore(ToUnixMillis(loop_.WallNow()) - kMaxEventAgeMs)) {
+    writes.push_back(DeleteEvent(sequence));
+  }
+  if (!writes.empty()) store_.Commit(std::move(writes), nullptr);
+  loop_.RunAfter(kForgetInterval, [this] { ForgetOldEvents(); });
 }
 
 void ControlLoop::WakeAt(Instant when) {

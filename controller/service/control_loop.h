@@ -53,7 +53,9 @@ class ControlLoop {
   // No reply is owed any more: everything queued is told kUnavailable and dropped.
   void Stop();
 
-  void Do(Decision decide, Released released = nullptr);
+  // `also`, read when the decision was made, is committed together with its effects.
+  void Do(Decision decide, Released released = nullptr,
+          const std::vector<StoreWrite>* also = nullptr);
   // For what comes often and changes little (heartbeats, load reports): watchers hear of it only
   // when it has effects.
   void DoQuietly(Decision decide);
@@ -82,11 +84,12 @@ class ControlLoop {
     Released released;
   };
 
-  void Admit(Effects effects, Released released);
+  void Admit(Effects effects, Released released, const std::vector<StoreWrite>* also = nullptr);
   void Release();
   void Send(Batch& batch);
   void Record(v1::EventRecord event);
   void TickEvery100Millis();
+  void ForgetOldEvents();  // now, and every minute
   void WakeAt(Instant when);
   void ViewChanged();
 

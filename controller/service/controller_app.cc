@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/log.h"
+#include "controller/core/node_lease.h"
 #include "controller/service/registry_metrics.h"
 #include "controller/store/sqlite_store.h"
 
@@ -98,28 +99,30 @@ absl::StatusOr<std::unique_ptr<ControllerApp>> ControllerApp::Create(
   PANDO_ASSIGN_OR_RETURN(std::unique_ptr<DataDir> data_dir, DataDir::Open(options.data_dir));
   PANDO_ASSIGN_OR_RETURN(std::unique_ptr<SqliteStore> store,
                          SqliteStore::Open(data_dir->File(kStoreFile)));
-  PANDO_ASSIGN_OR_RETURN(LoadedState state, LoadState(*store));
-  PANDO_ASSIGN_OR_RETURN(std::vector<v1::EventRecord> events, LoadEvents(*store, kMaxEvents));
-  std::unique_ptr<ControllerApp> app(new ControllerApp(
-      std::move(data_dir), std::move(store), std::move(state), std::move(events), options));
+  Kept kept;
+  PANDO_ASSIGN_OR_RETURN(kept.state, LoadState(*store));
+  PANDO_ASSIGN_OR_RETURN(kept.events, LoadEvents(*store, kMaxEvents));
+  PANDO_ASSIGN_OR_RETURN(kept.answers, LoadAnswers(*store));
+  std::unique_ptr<ControllerApp> app(
+      new ControllerApp(std::move(data_dir), std::move(store), std::move(kept), options));
   PANDO_RETURN_IF_ERROR(app->Listen(options));
   return app;
 }
 
 ControllerApp::ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<Store> store,
-                             LoadedState state, std::vector<v1::EventRecord> events,
-                             const ControllerOptions& options)
+                             Kept kept, const ControllerOptions& options)
     : metrics_("pando-controller", options.data_dir),
       data_dir_(std::move(data_dir)),
       store_(std::move(store), loop_, CommitSeconds(metrics_),
              [this](const absl::Status& error) { RequestStop(error); }),
-      control_(loop_, store_, options.policy, std::move(state), std::move(events), NewRandom(),
-               metrics_),
+      control_(loop_, store_, options.policy, std::move(kept.state), std::move(kept.events),
+               NewRandom(), metrics_),
       observations_(HostName()),
-      agents_(control_, streams_.agents, observations_, metrics_),
+      agents_(control_, streams_.agents, observations_, metrics_,
+              HeartbeatInterval(options.policy.suspect_after)),
       xds_(control_, streams_.xds, observations_, metrics_),
       load_(control_, streams_.load, observations_),
-      admin_(control_, streams_.admin, agents_, observations_),
+      admin_(control_, streams_.admin, agents_, observations_, kept.answers),
       cluster_metrics_(std::make_shared<ClusterMetrics>(
           ClusterMetrics::Parts{control_, observations_, loop_,
                                 [file = data_dir_->File(kStoreFile)] { return StoreBytes(file); },

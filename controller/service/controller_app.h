@@ -8,6 +8,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/runtime/admin_http.h"
@@ -46,8 +47,14 @@ class ControllerApp {
   uint16_t http_port() const { return http_.port(); }
 
  private:
-  ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<Store> store, LoadedState state,
-                std::vector<v1::EventRecord> events, const ControllerOptions& options);
+  // What the store had.
+  struct Kept {
+    LoadedState state;
+    std::vector<v1::EventRecord> events;
+    std::vector<v1::AnswerRecord> answers;
+  };
+  ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<Store> store, Kept kept,
+                const ControllerOptions& options);
   absl::Status Listen(const ControllerOptions& options);
   void Shutdown();
   void AddPages();

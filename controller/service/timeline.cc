@@ -26,6 +26,15 @@ void Timeline::Add(v1::EventRecord event) {
   }
 }
 
+std::vector<uint64_t> Timeline::DropBefore(int64_t unix_ms) {
+  std::vector<uint64_t> dropped;
+  while (!events_.empty() && events_.front().time_unix_ms() < unix_ms) {
+    dropped.push_back(events_.front().sequence());
+    events_.pop_front();
+  }
+  return dropped;
+}
+
 const v1::EventRecord* Timeline::At(uint64_t sequence) const {
   const auto it = std::lower_bound(
       events_.begin(), events_.end(), sequence,

@@ -22,6 +22,8 @@ class Timeline {
   void Add(v1::EventRecord event);  // sequence numbers must grow
   // The first event whose sequence is at least `sequence`; nullptr when there is none yet.
   const v1::EventRecord* At(uint64_t sequence) const;
+  // Forgets those of before; returns their sequence numbers.
+  std::vector<uint64_t> DropBefore(int64_t unix_ms);
   const std::deque<v1::EventRecord>& events() const { return events_; }
 
   // `changed` runs after every Add, until Unfollow.

@@ -1,9 +1,13 @@
 #include "controller/service/timeline.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace pando::controller {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 v1::EventRecord Event(uint64_t sequence) {
   v1::EventRecord event;
@@ -19,6 +23,20 @@ TEST(TimelineTest, KeepsTheNewestInOrder) {
   EXPECT_EQ(timeline.At(0)->sequence(), 2u);
   EXPECT_EQ(timeline.At(4)->sequence(), 7u);
   EXPECT_EQ(timeline.At(8), nullptr);
+}
+
+TEST(TimelineTest, TheOldAreForgotten) {
+  std::vector<v1::EventRecord> events;
+  for (const int64_t second : {10, 20, 30}) {
+    events.push_back(Event(static_cast<uint64_t>(second)));
+    events.back().set_time_unix_ms(second * 1'000);
+  }
+  Timeline timeline(events, 10);
+  EXPECT_THAT(timeline.DropBefore(10'000), IsEmpty());
+  EXPECT_THAT(timeline.DropBefore(20'001), ElementsAre(10u, 20u));
+  EXPECT_EQ(timeline.At(0)->sequence(), 30u);
+  EXPECT_THAT(timeline.DropBefore(99'000), ElementsAre(30u));
+  EXPECT_EQ(timeline.At(0), nullptr);
 }
 
 TEST(TimelineTest, FollowersMayEndThemselves) {

@@ -1,6 +1,7 @@
 #include "controller/spec/mistakes.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -24,14 +25,15 @@ void Mistakes::Add(int line, std::string_view field, std::string_view text) {
   std::string message(field);
   if (!field.empty()) message += ": ";
   message += text;
-  mistakes_.push_back({line, std::move(message)});
+  mistakes_.push_back({filenames_.size() - 1, line, std::move(message)});
 }
 
 absl::Status Mistakes::ToStatus() const {
   if (mistakes_.empty()) return absl::OkStatus();
   std::vector<Mistake> sorted = mistakes_;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Mistake& a, const Mistake& b) { return a.line < b.line; });
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Mistake& a, const Mistake& b) {
+    return std::tie(a.file, a.line) < std::tie(b.file, b.line);
+  });
   size_t untold = untold_;
   if (sorted.size() > kMaxTold) {
     untold += sorted.size() - kMaxTold;
@@ -39,9 +41,10 @@ absl::Status Mistakes::ToStatus() const {
   }
   std::vector<std::string> lines;
   for (const Mistake& mistake : sorted) {
-    lines.push_back(absl::StrCat(filename_, ":", mistake.line, ": ", mistake.text));
+    lines.push_back(absl::StrCat(filenames_[mistake.file], ":", mistake.line, ": ", mistake.text));
   }
-  if (untold > 0) lines.push_back(absl::StrCat(filename_, ": and ", untold, " more mistakes"));
+  if (untold > 0)
+    lines.push_back(absl::StrCat(filenames_.back(), ": and ", untold, " more mistakes"));
   return absl::InvalidArgumentError(absl::StrJoin(lines, "\n"));
 }
 

@@ -14,20 +14,23 @@ class Mistakes {
  public:
   static constexpr size_t kMaxTold = 20;
 
-  explicit Mistakes(std::string filename) : filename_(std::move(filename)) {}
+  explicit Mistakes(std::string filename) : filenames_{std::move(filename)} {}
 
+  // What is added from here on is of another file.
+  void BeginFile(std::string filename) { filenames_.push_back(std::move(filename)); }
   // `line` from 1. `field` is the path of the key ("health.interval"), or empty.
   void Add(int line, std::string_view field, std::string_view text);
   bool empty() const { return mistakes_.empty(); }
-  // By line; at most kMaxTold of them, and how many more there are.
+  // By file and line; at most kMaxTold of them, and how many more there are.
   absl::Status ToStatus() const;
 
  private:
   struct Mistake {
+    size_t file = 0;
     int line = 0;
     std::string text;
   };
-  std::string filename_;
+  std::vector<std::string> filenames_;
   std::vector<Mistake> mistakes_;
   size_t untold_ = 0;
 };

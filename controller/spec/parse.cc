@@ -586,50 +586,121 @@ DocumentKind ReadKind(const Input& document) {
 // Two documents of one kind must not have one name.
 class SeenNames {
  public:
-  void Check(const std::string& name, const Input& document) {
+  void Check(const std::string& name, const std::string& filename, const Input& document) {
     if (name.empty()) return;
-    const auto [first, is_new] = lines_.emplace(name, document.line());
-    if (!is_new) {
-      document.Fail(absl::StrCat("name: ", Quoted(name), " is taken (by the document of line ",
-                                 first->second, ")"));
-    }
+    const auto [first, is_new] = places_.try_emplace(name, Place{filename, document.line()});
+    if (is_new) return;
+    const Place& place = first->second;
+    const std::string line = place.filename == filename
+                                 ? absl::StrCat("of line ", place.line)
+                                 : absl::StrCat(place.filename, ":", place.line);
+    document.Fail(absl::StrCat("name: ", Quoted(name), " is taken (by the document ", line, ")"));
   }
 
  private:
-  std::map<std::string, int> lines_;
+  struct Place {
+    std::string filename;
+    int line;
+  };
+  std::map<std::string, Place> places_;
 };
 
-}  // namespace
+// Of the keys of maps; lists are one field.
+void CollectLines(const YamlNode& node, const std::string& path, std::map<std::string, int>& into) {
+  for (const YamlNode::Entry& entry : node.entries) {
+    if (entry.key->kind != YamlNode::Kind::kText) continue;
+    const std::string field =
+        path.empty() ? entry.key->text : absl::StrCat(path, ".", entry.key->text);
+    into[field] = entry.key->line;
+    if (entry.value->kind == YamlNode::Kind::kMap) CollectLines(*entry.value, field, into);
+  }
+}
 
-absl::StatusOr<ParsedSpecs> ParseSpecs(const std::string& yaml, const ParseOptions& options) {
-  Mistakes mistakes(options.filename);
-  ParsedSpecs specs;
-  SeenNames apps, gateways;
-  const std::vector<YamlPtr> documents = ReadYaml(yaml, mistakes);
-  for (const YamlPtr& root : documents) {
-    const Input document(*root, "", root->line, mistakes);
-    if (root->kind != YamlNode::Kind::kMap) {
+SpecOrigin OriginOf(const YamlNode& root, const std::string& filename) {
+  SpecOrigin origin{filename, root.line, {}};
+  // One level is enough but for what another app or gateway may clash with.
+  for (const YamlNode::Entry& entry : root.entries) {
+    if (entry.key->kind != YamlNode::Kind::kText) continue;
+    origin.field_lines[entry.key->text] = entry.key->line;
+    const std::string& key = entry.key->text;
+    if (key == "route" || key == "tls" || key == "placement" || key == "resources") {
+      CollectLines(*entry.value, key, origin.field_lines);
+    }
+  }
+  return origin;
+}
+
+class FileReader {
+ public:
+  explicit FileReader(Mistakes& mistakes) : mistakes_(mistakes) {}
+
+  void Read(const SpecFile& file) {
+    const std::vector<YamlPtr> documents = ReadYaml(file.yaml, mistakes_);
+    for (const YamlPtr& root : documents) ReadDocument(*root, file.options);
+    if (documents.empty() && mistakes_.empty()) {
+      mistakes_.Add(1, "", "the file is empty (an app needs at least name and command)");
+    }
+  }
+  ParsedSpecs Take() { return std::move(specs_); }
+
+ private:
+  void ReadDocument(const YamlNode& root, const ParseOptions& options) {
+    const Input document(root, "", root.line, mistakes_);
+    if (root.kind != YamlNode::Kind::kMap) {
       document.Fail("a document must be a map with at least name and command");
-      continue;
+      return;
     }
     switch (ReadKind(document)) {
       case DocumentKind::kApp:
-        specs.apps.push_back(ReadApp(document, options));
-        apps.Check(specs.apps.back().name(), document);
+        specs_.apps.push_back(ReadApp(document, options));
+        specs_.app_origins.push_back(OriginOf(root, options.filename));
+        apps_.Check(specs_.apps.back().name(), options.filename, document);
         break;
       case DocumentKind::kGateway:
-        specs.gateways.push_back(ReadGateway(document));
-        gateways.Check(specs.gateways.back().name(), document);
+        specs_.gateways.push_back(ReadGateway(document));
+        specs_.gateway_origins.push_back(OriginOf(root, options.filename));
+        gateways_.Check(specs_.gateways.back().name(), options.filename, document);
         break;
       case DocumentKind::kUnknown:
         break;
     }
   }
-  if (documents.empty() && mistakes.empty()) {
-    mistakes.Add(1, "", "the file is empty (an app needs at least name and command)");
+
+  Mistakes& mistakes_;
+  ParsedSpecs specs_;
+  SeenNames apps_, gateways_;
+};
+
+}  // namespace
+
+std::string SpecOrigin::Complain(std::string_view field, std::string_view text) const {
+  int at = line;
+  for (std::string path(field); !path.empty();) {
+    if (const auto found = field_lines.find(path); found != field_lines.end()) {
+      at = found->second;
+      break;
+    }
+    const size_t dot = path.rfind('.');
+    path.resize(dot == std::string::npos ? 0 : dot);
+  }
+  std::string complaint = absl::StrCat(filename, ":", at, ": ");
+  if (!field.empty()) complaint.append(field).append(": ");
+  return complaint.append(text);
+}
+
+absl::StatusOr<ParsedSpecs> ParseSpecs(const std::vector<SpecFile>& files) {
+  Mistakes mistakes(files.empty() ? "" : files.front().options.filename);
+  FileReader reader(mistakes);
+  for (const SpecFile& file : files) {
+    if (&file != &files.front()) mistakes.BeginFile(file.options.filename);
+    reader.Read(file);
   }
   if (!mistakes.empty()) return mistakes.ToStatus();
-  return specs;
+  return reader.Take();
+}
+
+absl::StatusOr<ParsedSpecs> ParseSpecs(const std::string& yaml, const ParseOptions& options) {
+  return ParseSpecs({SpecFile{yaml, options}});
 }
 
 }  // namespace pando::controller

@@ -25,6 +25,7 @@ constexpr char kNodePrefix[] = "node/";
 constexpr char kProxyPrefix[] = "proxy/";
 constexpr char kGatewayPrefix[] = "gateway/";
 constexpr char kEventPrefix[] = "event/";
+constexpr char kAnswerPrefix[] = "answer/";
 
 // Maps in key order: equal messages give equal bytes.
 std::string Serialize(const google::protobuf::MessageLite& message) {
@@ -43,6 +44,10 @@ std::string RevisionKey(const AppId& app, uint32_t number) {
 
 std::string EventKey(uint64_t sequence) {
   return absl::StrFormat("%s%020d", kEventPrefix, sequence);
+}
+
+std::string AnswerKey(uint64_t sequence) {
+  return absl::StrFormat("%s%020d", kAnswerPrefix, sequence);
 }
 
 v1::AssignmentRecord::Wish ToRecord(Wish wish) {
@@ -386,6 +391,26 @@ std::vector<StoreWrite> ToStoreWrites(const v1::EventRecord& event) {
     writes.push_back(StoreDelete{EventKey(event.sequence() - kMaxEvents)});
   }
   return writes;
+}
+
+StoreWrite DeleteEvent(uint64_t sequence) { return StoreDelete{EventKey(sequence)}; }
+
+StoreWrite ToStoreWrite(const v1::AnswerRecord& answer) {
+  return StorePut{AnswerKey(answer.sequence()), Serialize(answer)};
+}
+
+StoreWrite DeleteAnswer(uint64_t sequence) { return StoreDelete{AnswerKey(sequence)}; }
+
+absl::StatusOr<std::vector<v1::AnswerRecord>> LoadAnswers(Store& store) {
+  PANDO_ASSIGN_OR_RETURN(const std::vector<StoreEntry> entries,
+                         store.Range(kAnswerPrefix, 0, false));
+  std::vector<v1::AnswerRecord> answers;
+  answers.reserve(entries.size());
+  for (const StoreEntry& entry : entries) {
+    PANDO_ASSIGN_OR_RETURN(v1::AnswerRecord answer, ParseEntry<v1::AnswerRecord>(entry));
+    answers.push_back(std::move(answer));
+  }
+  return answers;
 }
 
 absl::StatusOr<LoadedState> LoadState(Store& store) {

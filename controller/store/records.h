@@ -13,7 +13,9 @@ namespace pando::controller {
 
 namespace v1 = ::pando::v1;
 
+// What is kept of events: the newest, none older than this.
 inline constexpr uint64_t kMaxEvents = 10'000;
+inline constexpr int64_t kMaxEventAgeMs = int64_t{30} * 24 * 3'600 * 1'000;
 
 // One write of the core as a write of the store. RevisionConfig.payload is a serialized
 // pando.v1.AppSpec.
@@ -21,6 +23,13 @@ StoreWrite ToStoreWrite(const Write& write, int64_t now_unix_ms);
 
 // "event/00000000000000000042". Adding event n deletes event n - kMaxEvents.
 std::vector<StoreWrite> ToStoreWrites(const v1::EventRecord& event);
+StoreWrite DeleteEvent(uint64_t sequence);
+
+// "answer/00000000000000000042"
+StoreWrite ToStoreWrite(const v1::AnswerRecord& answer);
+StoreWrite DeleteAnswer(uint64_t sequence);
+// All of them, by sequence number.
+absl::StatusOr<std::vector<v1::AnswerRecord>> LoadAnswers(Store& store);
 
 struct LoadedState {
   DurableState cluster;
@@ -39,9 +48,6 @@ absl::StatusOr<std::vector<v1::EventRecord>> LoadEvents(Store& store, size_t lim
 RevisionConfig ToRevisionConfig(const v1::AppSpec& spec);
 v1::AppSpec ToAppSpec(const RevisionConfig& config);
 // Likewise of a gateway, with the rest as options.
-Gateway ToGateway(const v1::Gateway& spec);
-v1::Gateway ToGatewaySpec(const Gateway& gateway);
-
 Gateway ToGateway(const v1::Gateway& spec);
 v1::Gateway ToGatewaySpec(const Gateway& gateway);
 

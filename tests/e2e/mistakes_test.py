@@ -61,9 +61,13 @@ class MistakesTest(ClusterTest):
 
     def test_what_cannot_be_placed_is_said_with_the_reason(self):
         self.cluster.start_all()
-        told = self.cluster.apply(hello(1, extra='placement: {labels: {disk: ssd}}'),
-                                  expect=NOT_PLACED)
-        self.assertIn('disk', told.stdout + told.stderr)
+        spec = hello(1, extra='placement: {labels: {disk: ssd}}')
+        told = self.cluster.apply(spec, expect=ERROR).stderr
+        self.assertIn('app.yaml:8: placement.labels: no node has disk=ssd', told)
+        self.assertEqual(self.cluster.ask('ps'), [])
+        told = self.cluster.ctl('apply', '-f', 'app.yaml', '--force', expect=NOT_PLACED)
+        self.assertIn('warning: placement.labels: no node has disk=ssd', told.stdout)
+        self.assertIn('disk', told.stderr)
 
     def test_a_taken_gateway_port_is_reported_and_the_old_one_serves_on(self):
         self.cluster.start_all()

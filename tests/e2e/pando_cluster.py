@@ -23,7 +23,7 @@ BIN = pathlib.Path(os.environ.get('PANDO_BIN', ROOT / 'build' / 'release' / 'bin
 HELLO_DIR = ROOT / 'deploy' / 'examples' / 'hello'
 LOG_TAIL_LINES = 40
 
-OK, ERROR, USAGE, ROLLOUT_FAILED, NOT_PLACED = 0, 1, 2, 4, 5
+OK, ERROR, USAGE, PENDING, ROLLOUT_FAILED, NOT_PLACED = 0, 1, 2, 3, 4, 5
 TIMEOUT, CONFLICT, NOT_FOUND, UNREACHABLE = 6, 7, 8, 10
 
 
