@@ -1,7 +1,9 @@
 // ctl rollout status|history|undo|pause|resume|promote: releases on their way, and those before.
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "ctl/change.h"
 #include "ctl/command.h"
 #include "ctl/format.h"
@@ -82,6 +84,18 @@ ExitCode Promote(Context& context, const Args& args) {
   return ExitCode::kOk;
 }
 
+// What whoever is to promote has to go by.
+void PrintLoads(Context& context, const v1::AppView& app) {
+  Table table({"REV", "REQUESTS", "ERRORS", "P99"});
+  for (const auto& load : app.loads()) {
+    const double requests = static_cast<double>(std::max<uint64_t>(load.requests(), 1));
+    table.Add({absl::StrCat("r", load.revision()), absl::StrCat(load.requests()),
+               absl::StrFormat("%.1f%%", 100 * static_cast<double>(load.errors()) / requests),
+               load.p99_ms() == 0 ? "-" : absl::StrCat("up to ", load.p99_ms(), " ms")});
+  }
+  context.out() << table.ToString(context.options().color);
+}
+
 ExitCode Status(Context& context, const Args& args) {
   v1::ClusterRequest request;
   request.set_app(args.app);
@@ -101,7 +115,13 @@ ExitCode Status(Context& context, const Args& args) {
   accepted.set_replicas(app.replicas());
   accepted.set_old_replicas(app.replicas());
   accepted.set_generation(app.generation());
-  return Finish(context, accepted, absl::StrCat("r", app.revision()), began);
+  const ExitCode code = Finish(context, accepted, absl::StrCat("r", app.revision()), began);
+  if (code != ExitCode::kOk || context.options().format != OutputFormat::kTable) return code;
+  const auto now = context.client().GetCluster(request);
+  if (now.ok() && now->apps_size() == 1 && now->apps(0).waits_for_promote()) {
+    PrintLoads(context, now->apps(0));
+  }
+  return code;
 }
 
 ExitCode History(Context& context, const Args& args) {

@@ -244,6 +244,19 @@ TEST_F(RunTest, RolloutsAreUndonePausedAndResumed) {
   EXPECT_EQ(Run({"rollout", "stop", "web"}).code, 2);
 }
 
+TEST_F(RunTest, AStepThatWaitsForPromoteShowsHowBothReleasesDo) {
+  admin_.ShowViews(
+      {View("placed: 1 ready: 1 available: 1 outdated: 8 step: 1 steps: 2 step_traffic: 5 "
+            "waits_for_promote: true loads { revision: 2 requests: 950 p99_ms: 25 } "
+            "loads { revision: 3 requests: 50 errors: 1 }")});
+  const Output output = Run({"rollout", "status", "web"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, StartsWith("web r3  step 1/2 (5% of requests); go on with: ctl rollout "
+                                     "promote web  "));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r2 +950 +0.0% +up to 25 ms\n"));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r3 +50 +2.0% +-"));
+}
+
 TEST_F(RunTest, TheHistoryOfReleases) {
   admin_.AnswerHistory(Parse<v1::HistoryResponse>(
       "releases { revision: 2 created_unix_ms: 1700000000000 by: 'ana@laptop' reason: 'apply' "

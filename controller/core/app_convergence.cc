@@ -176,6 +176,7 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
   const uint64_t acked = AckedByAll(entry.app.id);
   std::vector<AssignmentView> views;
   views.reserve(entry.assignments.size());
+  const Millis min_ready = StrategyOf(entry).min_ready;
   for (const auto& [id, item] : entry.assignments) {
     views.push_back({.id = id,
                      .slot = item.assignment.slot,
@@ -183,7 +184,7 @@ bool Cluster::Core::CarryOut(AppEntry& entry, Instant now) {
                      .wish = item.assignment.wish,
                      .serving = IsServing(item),
                      .available = IsAvailable(item, acked),
-                     .proven = IsProven(entry, item, now),
+                     .proven = IsProven(item, min_ready, now),
                      .lost = NodeOf(item).state == NodeState::kLost,
                      .leaving = IsLeaving(item),
                      .evicted = IsEvicted(item)});

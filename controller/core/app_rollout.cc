@@ -32,21 +32,19 @@ std::string FailingStart(const AppEntry& entry, uint32_t failed_starts_to_fail) 
   return "";
 }
 
-// Instances that become ready and then die, again and again.
+// Instances that become ready and then end, before they were healthy for long.
 std::string RepeatedExits(const AppEntry& entry, uint32_t most) {
   uint32_t exits = 0;
-  const AssignmentEntry* last = nullptr;
+  const AssignmentEntry* worst = nullptr;
   for (const auto& [id, item] : entry.assignments) {
     const Assignment& a = item.assignment;
     if (a.wish != Wish::kRun || a.revision != entry.app.revision || !item.report) continue;
-    const uint32_t restarts = item.report->restarts;
-    if (restarts <= item.restarts_before) continue;
-    exits += restarts - item.restarts_before;
-    if (last == nullptr || !item.report->detail.empty()) last = &item;
+    exits += item.report->crashes;
+    if (worst == nullptr || item.report->crashes > worst->report->crashes) worst = &item;
   }
-  if (last == nullptr || exits < most) return "";
-  const Assignment& a = last->assignment;
-  const std::string why = DescribeCrash(*last->report);
+  if (worst == nullptr || exits < most) return "";
+  const Assignment& a = worst->assignment;
+  const std::string why = DescribeCrash(*worst->report);
   return absl::StrCat(InstanceName(a.app, a.slot), " on ", a.node.value, ": ",
                       why.empty() ? "ended" : why, " (", exits, " exits of the new instances)");
 }
@@ -122,9 +120,8 @@ void Cluster::Core::NoteAvailable(AppEntry& entry, Instant now) {
   }
 }
 
-bool Cluster::Core::IsProven(const AppEntry& entry, const AssignmentEntry& item,
-                             Instant now) const {
-  return item.available_since && now - *item.available_since >= StrategyOf(entry).min_ready;
+bool Cluster::Core::IsProven(const AssignmentEntry& item, Millis min_ready, Instant now) {
+  return item.available_since && now - *item.available_since >= min_ready;
 }
 
 RolloutView Cluster::Core::ToRolloutView(const AppEntry& entry, Instant now) const {
@@ -132,12 +129,13 @@ RolloutView Cluster::Core::ToRolloutView(const AppEntry& entry, Instant now) con
   RolloutView view;
   view.replicas = WantedReplicas(app);
   std::set<uint32_t> proven;
+  const Millis min_ready = StrategyOf(entry).min_ready;
   for (const auto& [id, item] : entry.assignments) {
     const Assignment& a = item.assignment;
     if (a.wish != Wish::kRun) continue;
     if (a.revision != app.revision) {
       view.older_left = true;
-    } else if (a.slot <= view.replicas && IsProven(entry, item, now)) {
+    } else if (a.slot <= view.replicas && IsProven(item, min_ready, now)) {
       proven.insert(a.slot);
     }
   }
@@ -145,7 +143,11 @@ RolloutView Cluster::Core::ToRolloutView(const AppEntry& entry, Instant now) con
   view.suspended = frozen_ || app.stopped || app.removing;
   view.crash = FailingStart(entry, policy_.failed_starts_to_fail);
   if (!MayRollBack(entry)) return view;
-  if (view.crash.empty()) view.crash = RepeatedExits(entry, policy_.failed_starts_to_fail);
+  if (view.crash.empty()) {
+    // Of many, a few end for reasons of their own.
+    const uint32_t most = std::max(policy_.failed_starts_to_fail, view.replicas / 20);
+    view.crash = RepeatedExits(entry, most);
+  }
   const auto load_of = [&](uint32_t revision) {
     const auto found = entry.loads.find(revision);
     return found == entry.loads.end() ? Load{} : found->second;
@@ -168,9 +170,6 @@ void Cluster::Core::BeginRollout(AppEntry& entry, uint32_t from, bool direct) {
   entry.clock = {};
   entry.stalled.clear();
   entry.loads.clear();
-  for (auto& [id, item] : entry.assignments) {
-    item.restarts_before = item.report ? item.report->restarts : 0;
-  }
   touched_apps_.insert(entry.app.id);
   dirty_.insert(entry.app.id);
 }
@@ -208,7 +207,7 @@ bool Cluster::Core::AdvanceRollout(AppEntry& entry, Instant now) {
     case RolloutMove::kWait: {
       std::optional<Instant> look_again = verdict.look_again;
       for (const auto& [id, item] : entry.assignments) {
-        if (!item.available_since || IsProven(entry, item, now)) continue;
+        if (!item.available_since || IsProven(item, strategy.min_ready, now)) continue;
         const Instant proven_at = *item.available_since + strategy.min_ready;
         look_again = look_again ? std::min(*look_again, proven_at) : proven_at;
       }

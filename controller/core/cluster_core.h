@@ -43,7 +43,6 @@ struct AssignmentEntry {
   bool draining_told = false;
   bool moving = false;  // a rebalance wants it elsewhere
   std::optional<Instant> available_since;
-  uint32_t restarts_before = 0;  // when its rollout began, as far as this controller saw
   std::optional<Instant> drain_deadline;
   std::optional<Instant> tunnel_deadline;  // the same while tunnels are open
   Reach reach;                             // what all proxies said, newest first
@@ -277,7 +276,7 @@ class Cluster::Core {
   void SetResult(AppEntry& entry, uint32_t revision, ReleaseResult result, std::string detail);
   // Notes since when each assignment is available.
   void NoteAvailable(AppEntry& entry, Instant now);
-  bool IsProven(const AppEntry& entry, const AssignmentEntry& item, Instant now) const;
+  static bool IsProven(const AssignmentEntry& item, Millis min_ready, Instant now);
   const Strategy& StrategyOf(const AppEntry& entry) const {
     return ConfigOf(entry, entry.app.revision).strategy;
   }

@@ -328,6 +328,51 @@ TEST(ClusterRolloutTest, LatenciesOfThoseThatWarmUpAreNoEvidence) {
   EXPECT_EQ(h.Status().failure, "p99 up to 1000 ms of 500 requests (r1: up to 5 ms of 500)");
 }
 
+TEST(ClusterRolloutTest, InstancesThatEndAgainAndAgainEndTheirRelease) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.observe = Millis{60'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 2}}).ok());
+  h.Settle();
+  InstanceReport report = h.Report(h.Of(1).at(1).id, Phase::kBackoff);
+  report.detail = "exited with code 1";
+  report.crashes = 2;
+  h.Say(report);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kProgressing);
+  report.crashes = 3;
+  report.last_lines = {"no database"};
+  h.Say(report);
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.Status().failure,
+            "web.1 on n1: exited with code 1, 3 times in a row: no database (3 exits of the new "
+            "instances)");
+}
+
+TEST(ClusterRolloutTest, TheDeadlineTakesTheReleaseBackButNotForTimeTheControllerSlept) {
+  ClusterHarness h;
+  ASSERT_TRUE(h.Connect("n1").ok());
+  ASSERT_TRUE(h.Apply("v1", 2).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.progress_deadline = Millis{60'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 2}}).ok());
+  h.Pass(Millis{30'000});
+  // The host sleeps for an hour.
+  h.now += std::chrono::hours{1};
+  h.Do([&](Effects& e) {
+    h.cluster->NodeHeartbeat(NodeId{"n1"}, h.now, e);
+    h.cluster->Tick(h.now, e);
+  });
+  h.Pass(Millis{59'000});
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kProgressing);
+  h.Pass(Millis{2'000});
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h.Status().failure, "no progress within 60 s: 0 of 2 new instances are in rotation");
+}
+
 TEST(ClusterRolloutTest, ScaleDownTakesTheHighestSlots) {
   ClusterHarness h;
   ASSERT_TRUE(h.Connect("n1").ok());

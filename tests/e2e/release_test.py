@@ -199,6 +199,7 @@ class ReleaseTest(ClusterTest):
             self.cluster.ctl('rollout', 'promote', 'hello')
             second = self.cluster.ctl('rollout', 'status', 'hello')
             self.assertIn('step 2/2 (50% of requests)', second.stdout)
+            self.assertRegex(second.stdout, r'(?m)^r2 +[1-9]\d* +0\.0%')
         self.assert_share('2', 0.5)
         with self.cluster.load(connections=2) as rest:
             self.cluster.ctl('rollout', 'promote', 'hello')
