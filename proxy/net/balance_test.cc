@@ -5,7 +5,9 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -64,6 +66,39 @@ TEST(SlowStartTest, AnInstanceThatJoinsGetsItsShareLittleByLittle) {
   EXPECT_NEAR(of_young, 55, 2);
 }
 
+TEST(ConcurrencyTest, AutoFindsOutThatAnAppDoesOneThingAtATime) {
+  std::mutex one_at_a_time;
+  std::atomic<bool> over{false};
+  TestApp app([&](Wire& wire, int) {
+    while (wire.ReadMessage().has_value()) {
+      {
+        const std::lock_guard lock(one_at_a_time);
+        const auto start = std::chrono::steady_clock::now();
+        while (std::chrono::steady_clock::now() - start < Millis{1} && !over) {
+        }
+      }
+      wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+  });
+  TestProxy proxy({.workers = 2});
+  proxy.concurrency = {Concurrency::Kind::kAuto, 0};
+  proxy.Serve({{app.port()}});
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&] {
+      auto client = proxy.Connect();
+      while (!over) {
+        const auto response = client->Ask(Get(0));
+        EXPECT_TRUE(response.has_value() && response->status() == 200);
+      }
+    });
+  }
+  // It begins without a limit, so nobody waits but for one that has been found.
+  EXPECT_TRUE(Eventually([&] { return proxy.Stats().queue.wait.count() > 100; }));
+  over = true;
+  for (std::thread& client : clients) client.join();
+}
+
 TEST(OutlierTrafficTest, AnInstanceWhoseErrorsStandOutIsPassedOver) {
   TestApp first(TestApp::Answering("good"));
   TestApp second(TestApp::Answering("good"));
@@ -93,6 +128,20 @@ TEST(OutlierTrafficTest, AnInstanceWhoseErrorsStandOutIsPassedOver) {
     for (int j = 0; j < 10; ++j) EXPECT_EQ(other->Ask(Get(j))->status(), 200);
   }
   EXPECT_EQ(of_bad, before);
+}
+
+TEST(OutlierTrafficTest, AnInstanceThatRefusesConnectionsIsPassedOver) {
+  TestApp good(TestApp::Answering("good"));
+  TestProxy proxy({.workers = 1});
+  proxy.outlier.consecutive_failures = 2;
+  proxy.outlier.base_ejection = Millis{60'000};
+  proxy.Serve({{good.port()}, {FreePort()}});
+  auto client = proxy.Connect();
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_EQ(client->Ask(Get(0))->body, "good") << "nobody notices";
+    return proxy.Stats().ejections_total == 1;
+  }));
+  EXPECT_EQ(proxy.Stats().connect_failures_total, 2u);
 }
 
 TEST(OutlierTrafficTest, WhenTooFewAreLeftNobodyIsPassedOver) {

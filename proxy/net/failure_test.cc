@@ -149,6 +149,30 @@ TEST(FailureTest, KeptConnectionsEndBeforeTheAppsOwnLimit) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, Millis{1'000});
 }
 
+TEST(FailureTest, ALimitTheAppKeepsToItselfIsLearned) {
+  std::atomic<int> open{0};
+  std::atomic<int> ended_by_proxy{0};
+  TestApp app([&](Wire& wire, int) {
+    const timeval limit{0, 600'000};
+    setsockopt(wire.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    ++open;
+    while (auto request = wire.ReadMessage()) {
+      wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+    if (errno != EAGAIN) ++ended_by_proxy;  // before the app itself would have
+    --open;
+  });
+  TestProxy proxy({.workers = 1, .upstream_idle_timeout = Millis{60'000}});
+  proxy.Serve({{app.port()}});
+  auto client = proxy.Connect();
+  for (int i = 0; i < 10 && ended_by_proxy == 0; ++i) {
+    ASSERT_EQ(client->Ask(kPost)->status(), 200);
+    ASSERT_TRUE(Eventually([&] { return open == 0; }));
+    EXPECT_TRUE(i >= 2 || ended_by_proxy == 0) << "one close says nothing yet";
+  }
+  EXPECT_EQ(ended_by_proxy, 1);
+}
+
 TEST(FailureTest, InstanceThatDiesIsReplacedForIdempotentRequestsOnly) {
   TestApp dying([](Wire& wire, int) { wire.ReadMessage(); });
   TestApp app(TestApp::Answering("alive"));

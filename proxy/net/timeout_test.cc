@@ -216,6 +216,29 @@ TEST(FirstByteTest, AnInterimAnswerIsNone) {
   EXPECT_EQ(client->ReadMessage()->status(), 504) << "and too late for another instance";
 }
 
+TEST(StreamIdleTest, EndsATunnelInWhichNothingIsSaid) {
+  std::atomic<bool> ended{false};
+  TestApp app([&](Wire& wire, int) {
+    wire.ReadMessage();
+    wire.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    while (auto line = wire.ReadUntil("\n")) wire.Send(*line);
+    ended = true;
+  });
+  TestProxy proxy({.workers = 1, .limits = {.stream_idle_timeout = Millis{300}}});
+  proxy.Serve({{app.port()}});
+  auto client = proxy.Connect();
+  client->Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+  ASSERT_EQ(client->ReadMessage()->status(), 101);
+  // Not while either side speaks.
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < Millis{600}) {
+    ASSERT_TRUE(client->Send("line\n"));
+    ASSERT_EQ(client->ReadUntil("\n"), "line\n");
+  }
+  EXPECT_TRUE(client->AtEnd());
+  EXPECT_TRUE(Eventually([&] { return ended && proxy.InFlight(app.port()) == 0; }));
+}
+
 // ---- whose fault it is
 
 TEST(BlameTest, ATotalThatEndsAmidAStreamIsNotTheInstancesFault) {
