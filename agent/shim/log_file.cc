@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,8 +163,8 @@ bool LogFile::Rotate(int64_t unix_ms) {
   const int next = open(from, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
   char header[kMaxHeader];
   PutPrefix('=', unix_ms, header);
-  const int number = snprintf(header + kPrefixSize, sizeof(header) - kPrefixSize, "%lld\n",
-                              static_cast<long long>(base_ + written_));
+  const int number = snprintf(header + kPrefixSize, sizeof(header) - kPrefixSize, "%" PRId64 "\n",
+                              base_ + written_);
   const int size = static_cast<int>(kPrefixSize) + number;
   if (next < 0 || write(next, header, static_cast<size_t>(size)) != size) {
     lost_error_ = errno;
@@ -201,8 +202,8 @@ void LogFile::MarkStart(const char* starts, unsigned incarnation) {
   while (begin > 0 && !(begin < kept && text[begin - 1] == '\n')) --begin;
   memmove(text, text + begin, kept - begin);
   kept -= begin;
-  kept += static_cast<size_t>(snprintf(text + kept, sizeof(text) - kept, "%u %lld\n", incarnation,
-                                       static_cast<long long>(base_ + written_)));
+  kept += static_cast<size_t>(snprintf(text + kept, sizeof(text) - kept, "%u %" PRId64 "\n",
+                                       incarnation, base_ + written_));
   char temporary[64];
   snprintf(temporary, sizeof(temporary), "%s.tmp", starts);
   const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
