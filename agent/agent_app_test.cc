@@ -341,7 +341,10 @@ TEST_F(AgentAppTest, ServesLogsAndFollowsThem) {
   EXPECT_TRUE(refused.end());
   EXPECT_EQ(refused.error(), "no such instance on this node");
 
-  // A followed log ends with its instance.
+  // A followed log ends with its instance, when all of it was asked for.
+  v1::ControllerMessage more;
+  more.mutable_log_request()->set_request_id(5);
+  for (int i = 0; i < 4; ++i) controller_.Send(more);
   controller_.SendOrders(Orders(0));
   controller_.Await(
       [](const auto& m) { return m.log_chunk().request_id() == 5 && m.log_chunk().end(); });

@@ -10,14 +10,19 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "agent/shim/protocol.h"
 #include "agent/utf8.h"
+#include "common/runtime/data_dir.h"
 
 namespace pando::agent {
 namespace {
 
 constexpr size_t kPrefixSize = 27;  // time, blank, stream, blank
+constexpr size_t kStreamAt = 25;
+constexpr size_t kMaxHeader = 64;
 constexpr size_t kBlock = 64 * 1024;
 
 }  // namespace
@@ -40,16 +45,20 @@ bool ParseLogLine(const std::string& line, LogLine& parsed) {
   return true;
 }
 
-LogReader::LogReader(std::string instance_dir, uint32_t tail_lines)
+LogReader::LogReader(std::string instance_dir, const LogRange& range)
     : dir_(std::move(instance_dir)) {
-  uint32_t missing = tail_lines;
-  for (int index = 0; index < shim::kLogFiles; ++index) {
-    File file;
-    if (!OpenFile(index, file)) break;
-    missing -= SeekBack(file, missing);
-    files_.push_front(std::move(file));
-    if (missing == 0) break;
+  std::vector<File> files = OpenFiles();
+  int64_t begin = 0;
+  if (range.previous && !ReadStarts(begin, until_)) {
+    found_previous_ = false;
+    until_ = 0;
+    return;
   }
+  if (range.since_unix_ms > 0) begin = std::max(begin, TimePosition(files, range.since_unix_ms));
+  if (range.tail_lines != kAllLines) {
+    begin = std::max(begin, TailPosition(files, range.tail_lines));
+  }
+  StartAt(std::move(files), begin);
 }
 
 std::string LogReader::PathOf(int index) const {
@@ -62,30 +71,129 @@ bool LogReader::OpenFile(int index, File& file) const {
   struct stat info = {};
   if (!file.fd.valid() || fstat(file.fd.get(), &info) != 0) return false;
   file.inode = info.st_ino;
+  file.size = info.st_size;
+  char header[kMaxHeader];
+  const ssize_t size = pread(file.fd.get(), header, sizeof(header), 0);
+  const absl::string_view text(header, size > 0 ? static_cast<size_t>(size) : 0);
+  const size_t end = text.find('\n');
+  if (end != absl::string_view::npos && end > kPrefixSize && text[kStreamAt] == '=' &&
+      absl::SimpleAtoi(text.substr(kPrefixSize, end - kPrefixSize), &file.base)) {
+    file.begin = static_cast<int64_t>(end) + 1;
+  }
+  file.offset = file.begin;
   return true;
 }
 
-uint32_t LogReader::SeekBack(File& file, uint32_t lines) {
+// From the newest to the oldest: a file that is renamed meanwhile is met at its next number, so
+// none is missed; one may be met twice.
+std::vector<LogReader::File> LogReader::OpenFiles() const {
+  std::vector<File> files;
+  for (int index = 0; index < shim::kLogFiles; ++index) {
+    File file;
+    if (!OpenFile(index, file)) continue;
+    if (!files.empty() && files.back().inode == file.inode) continue;
+    files.push_back(std::move(file));
+  }
+  std::reverse(files.begin(), files.end());
+  return files;
+}
+
+int64_t LogReader::SeekBack(const File& file, int64_t end, uint32_t& lines) {
   const auto block = std::make_unique<char[]>(kBlock);
-  int64_t position = lseek(file.fd.get(), 0, SEEK_END);
+  int64_t position = end;
   bool at_line_end = true;  // the newline that ends the last line starts no further one
-  uint32_t found = 0;
-  file.offset = position;
-  while (position > 0 && found < lines) {
-    const int64_t size = std::min<int64_t>(position, kBlock);
+  while (position > file.begin && lines > 0) {
+    const int64_t size = std::min<int64_t>(position - file.begin, kBlock);
     position -= size;
     if (pread(file.fd.get(), block.get(), static_cast<size_t>(size), position) != size) break;
     for (int64_t i = size - 1; i >= 0; --i) {
       if (block[static_cast<size_t>(i)] != '\n') continue;
-      if (!std::exchange(at_line_end, false) && ++found == lines) {
-        file.offset = position + i + 1;
-        return found;
-      }
+      if (!std::exchange(at_line_end, false) && --lines == 0) return position + i + 1;
     }
   }
-  if (found < lines && !at_line_end) ++found;  // the first line has no newline before it
-  if (lines > 0) file.offset = 0;
-  return std::min(found, lines);
+  if (lines == 0) return end;
+  if (!at_line_end) --lines;  // the first line has no newline before it
+  return file.begin;
+}
+
+int64_t LogReader::TailPosition(const std::vector<File>& files, uint32_t tail_lines) const {
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    const int64_t end = std::min(file->size, until_ - file->base);
+    if (end <= file->begin && tail_lines > 0) continue;
+    const int64_t offset = SeekBack(*file, end, tail_lines);
+    if (tail_lines == 0) return file->base + offset;
+  }
+  return 0;
+}
+
+int64_t LogReader::SeekTime(const File& file, int64_t unix_ms) {
+  // `low` is where a line begins before which all are older; no line from `high` on is.
+  int64_t low = file.begin;
+  int64_t high = file.size;
+  std::string block(kBlock, '\0');
+  const auto read_at = [&](int64_t offset) {
+    const ssize_t size = pread(file.fd.get(), block.data(), block.size(), offset);
+    return std::string_view(block.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  };
+  const auto is_older = [&](std::string_view text) {
+    LogLine line;
+    return !ParseLogLine(std::string(text), line) || line.time_unix_ms < unix_ms;
+  };
+  while (high - low > int64_t{kBlock}) {
+    const int64_t middle = low + (high - low) / 2;
+    const std::string_view text = read_at(middle);
+    const size_t newline = text.find('\n');
+    const size_t end = newline == std::string_view::npos ? newline : text.find('\n', newline + 1);
+    const int64_t line_at = middle + static_cast<int64_t>(newline) + 1;
+    if (end == std::string_view::npos || line_at >= high) {
+      high = middle;  // the line that is there begins before it
+    } else if (is_older(text.substr(newline + 1, end - newline - 1))) {
+      low = middle + static_cast<int64_t>(end) + 1;
+    } else {
+      high = line_at;
+    }
+  }
+  while (low < high) {
+    const std::string_view text = read_at(low);
+    size_t begin = 0;
+    for (size_t end = 0; (end = text.find('\n', begin)) != std::string_view::npos;
+         begin = end + 1) {
+      if (!is_older(text.substr(begin, end - begin))) return low + static_cast<int64_t>(begin);
+    }
+    if (begin == 0) break;
+    low += static_cast<int64_t>(begin);
+  }
+  return low;
+}
+
+int64_t LogReader::TimePosition(const std::vector<File>& files, int64_t unix_ms) {
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    const int64_t offset = SeekTime(*file, unix_ms);
+    // At its very begin: lines of the file before it may be wanted as well.
+    if (offset > file->begin) return file->base + offset;
+  }
+  return 0;
+}
+
+void LogReader::StartAt(std::vector<File> files, int64_t position) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    File& file = files[i];
+    const bool is_last = i + 1 == files.size();
+    if (file.end() <= position && !is_last) continue;
+    file.offset = std::clamp(position - file.base, file.begin, std::max(file.begin, file.size));
+    files_.push_back(std::move(file));
+  }
+}
+
+bool LogReader::ReadStarts(int64_t& begin, int64_t& end) const {
+  const auto text = ReadFile(absl::StrCat(dir_, "/", shim::kStartsFile));
+  if (!text.ok()) return false;
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  if (lines.size() != 2) return false;
+  const std::vector<std::string> before = absl::StrSplit(lines[0], ' ');
+  const std::vector<std::string> last = absl::StrSplit(lines[1], ' ');
+  return before.size() == 2 && last.size() == 2 && absl::SimpleAtoi(before[1], &begin) &&
+         absl::SimpleAtoi(last[1], &end);
 }
 
 std::vector<LogLine> LogReader::Read(size_t max_lines, size_t max_bytes) {
@@ -93,9 +201,15 @@ std::vector<LogLine> LogReader::Read(size_t max_lines, size_t max_bytes) {
   size_t bytes = 0;
   std::string block(kBlock, '\0');
   while (lines.size() < max_lines && bytes < max_bytes) {
-    if (files_.empty() && !NextFile()) break;
+    if (files_.empty()) {
+      if (!FindNext()) break;
+      missed_bytes_ += files_.front().base;
+    }
     File& file = files_.front();
-    const ssize_t size = pread(file.fd.get(), block.data(), block.size(), file.offset);
+    const int64_t wanted = std::min<int64_t>(kBlock, until_ - file.base - file.offset);
+    if (wanted <= 0) break;
+    const ssize_t size =
+        pread(file.fd.get(), block.data(), static_cast<size_t>(wanted), file.offset);
     const std::string_view text(block.data(), size > 0 ? static_cast<size_t>(size) : 0);
     size_t begin = 0;
     while (lines.size() < max_lines && bytes < max_bytes) {
@@ -103,47 +217,45 @@ std::vector<LogLine> LogReader::Read(size_t max_lines, size_t max_bytes) {
       if (end == std::string_view::npos) break;
       LogLine line;
       if (ParseLogLine(std::string(text.substr(begin, end - begin)), line)) {
+        if (missed_bytes_ > 0) {
+          lines.push_back({line.time_unix_ms, true,
+                           absl::StrCat("pando: ", std::exchange(missed_bytes_, 0),
+                                        " bytes of log were rotated away before they were read")});
+        }
         bytes += line.text.size();
         lines.push_back(std::move(line));
       }
       begin = end + 1;
     }
     file.offset += static_cast<int64_t>(begin);
+    if (begin > 0) continue;
     // No whole line is left in this file: go on if it was rotated, else wait for more.
-    if (begin == 0 && !NextFile()) break;
+    if (!FindNext()) break;
+    // It may have got its last lines between our reading it and its rotation.
+    if (!std::exchange(file.is_final, true)) continue;
+    missed_bytes_ += std::max<int64_t>(0, files_[1].base - file.base - file.offset);
+    files_.pop_front();
   }
   return lines;
 }
 
-bool LogReader::NextFile() {
-  if (files_.size() > 1) {
-    files_.pop_front();
-    return true;
+bool LogReader::FindNext() {
+  if (files_.size() > 1) return true;
+  struct stat info = {};
+  if (!files_.empty() && stat(PathOf(0).c_str(), &info) == 0 &&
+      info.st_ino == files_.front().inode) {
+    return false;  // still the newest
   }
-  // The file after the one we have is the one that is newer by one now.
-  int next = files_.empty() ? 0 : shim::kLogFiles - 1;
-  if (!files_.empty()) {
-    for (int index = 0; index < shim::kLogFiles; ++index) {
-      struct stat info = {};
-      if (stat(PathOf(index).c_str(), &info) != 0 || info.st_ino != files_.front().inode) continue;
-      if (index == 0) return false;  // not rotated
-      next = index - 1;
-      break;
-    }
+  const size_t before = files_.size();
+  KeepFiles();
+  return files_.size() > before;
+}
+
+void LogReader::KeepFiles() {
+  const int64_t base = files_.empty() ? -1 : files_.back().base;
+  for (File& file : OpenFiles()) {
+    if (file.base > base) files_.push_back(std::move(file));
   }
-  File file;
-  if (!OpenFile(next, file)) return false;
-  if (!files_.empty()) {
-    // It may have got its last lines between our reading it and its rotation.
-    struct stat info = {};
-    if (fstat(files_.front().fd.get(), &info) == 0 && info.st_size > files_.front().offset) {
-      files_.push_back(std::move(file));
-      return true;
-    }
-    files_.pop_front();
-  }
-  files_.push_back(std::move(file));
-  return true;
 }
 
 }  // namespace pando::agent

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/runtime/unique_fd.h"
@@ -18,31 +19,67 @@ struct LogLine {
   bool operator==(const LogLine&) const = default;
 };
 
+constexpr uint32_t kAllLines = UINT32_MAX;
+
+// Which lines are wanted: those that all of these leave.
+struct LogRange {
+  uint32_t tail_lines =
+      kAllLines;  // the newest of what there is now; 0: only what is still to come
+  int64_t since_unix_ms = 0;
+  bool previous = false;  // of the start before the last one only
+};
+
 class LogReader {
  public:
-  // Starts `tail_lines` before the end of what there is now (0: at the end).
-  LogReader(std::string instance_dir, uint32_t tail_lines);
+  LogReader(std::string instance_dir, const LogRange& range);
+  LogReader(std::string instance_dir, uint32_t tail_lines)
+      : LogReader(std::move(instance_dir), LogRange{tail_lines, 0, false}) {}
+
+  // With `previous`: whether it is known what the start before the last one printed.
+  bool found_previous() const { return found_previous_; }
 
   // The next lines, up to these bounds (at least one line, if there is one). Empty: nothing more
-  // yet.
+  // yet. What was rotated away unread is told by a line of its own.
   std::vector<LogLine> Read(size_t max_lines, size_t max_bytes);
+
+  // The files are about to go: what is in them can be read after that.
+  void KeepFiles();
 
  private:
   struct File {
     UniqueFd fd;
     uint64_t inode = 0;
-    int64_t offset = 0;
+    int64_t base = 0;       // bytes of log before it
+    int64_t begin = 0;      // where its lines begin
+    int64_t size = 0;       // when it was opened
+    int64_t offset = 0;     // where reading goes on
+    bool is_final = false;  // followed by another one: nothing is added to it
+
+    int64_t end() const { return base + size; }
   };
 
   std::string PathOf(int index) const;  // 0 is the newest
   bool OpenFile(int index, File& file) const;
-  // Sets the offset `lines` before the end; returns how many there were.
-  static uint32_t SeekBack(File& file, uint32_t lines);
-  // True when there is a file after the one that was read to its end.
-  bool NextFile();
+  std::vector<File> OpenFiles() const;  // oldest first
+  // Offset `lines` before `end`; `lines` is left with those that are missing.
+  static int64_t SeekBack(const File& file, int64_t end, uint32_t& lines);
+  // Offset of the first line of that time or later.
+  static int64_t SeekTime(const File& file, int64_t unix_ms);
+  // Position (bytes of log before it) of `tail_lines` before `until_`, and of the first line of a
+  // time.
+  int64_t TailPosition(const std::vector<File>& files, uint32_t tail_lines) const;
+  static int64_t TimePosition(const std::vector<File>& files, int64_t unix_ms);
+  void StartAt(std::vector<File> files, int64_t position);
+  // The bounds of what the start before the last one printed.
+  bool ReadStarts(int64_t& begin, int64_t& end) const;
+  // True when there is a file after the one that is read.
+  bool FindNext();
 
   std::string dir_;
   std::deque<File> files_;  // oldest first; the front is being read
+  int64_t until_ = INT64_MAX;
+  bool found_previous_ = true;
+  int64_t missed_bytes_ = 0;  // not told yet
 };
 
 // "2026-11-23T12:04:05.123Z o text"; false for what is not a line of a log.

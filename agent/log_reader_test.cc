@@ -131,7 +131,7 @@ TEST_F(LogTest, PipesAreCutIntoLinesAndLongOnesAreSplit) {
   close(pipe[1]);
 }
 
-TEST_F(LogTest, AFullDiskLosesLinesAndSaysSo) {
+TEST_F(LogTest, AFullDiskHoldsUpNobody) {
   const auto log = std::make_unique<shim::LogFile>("/dev/full", 1 << 20, 3);
   ASSERT_EQ(log->Open(), 0);
   for (int i = 0; i < 10; ++i) Write(*log, "lost");  // neither blocks nor ends the process

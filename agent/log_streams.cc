@@ -1,5 +1,6 @@
 #include "agent/log_streams.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -7,7 +8,8 @@ namespace pando::agent {
 namespace {
 
 constexpr size_t kMaxLines = 500;  // in a chunk
-constexpr size_t kMaxBytes = 128 * 1024;
+constexpr size_t kMaxBytes = 64 * 1024;
+constexpr uint32_t kMaxAsked = 16;
 constexpr size_t kMaxStreams = 256;
 constexpr Millis kFollowInterval{100};
 constexpr Millis kNoRoomInterval{10};
@@ -32,58 +34,77 @@ LogStreams::LogStreams(Executor& executor, Sink sink)
 LogStreams::~LogStreams() { *self_ = nullptr; }
 
 void LogStreams::Open(const v1::LogRequest& request, const std::string& instance_dir) {
-  if (instance_dir.empty()) return SendEnd(request.request_id(), "no such instance on this node");
-  if (streams_.size() >= kMaxStreams) {
-    return SendEnd(request.request_id(), "too many logs of this node are being read");
+  const uint64_t id = request.request_id();
+  if (const auto open = streams_.find(id); open != streams_.end()) {
+    open->second.asked = std::min(open->second.asked + 1, kMaxAsked);
+    return SchedulePump(Millis{0});
   }
-  streams_.insert_or_assign(
-      request.request_id(),
-      Stream{instance_dir, LogReader(instance_dir, request.tail_lines()), request.follow()});
+  // Of one that has ended meanwhile more is asked without saying again what it was.
+  if (request.assignment_id().empty()) return;
+  if (instance_dir.empty()) return SendEnd(id, "no such instance on this node");
+  if (streams_.size() >= kMaxStreams) {
+    return SendEnd(id, "too many logs of this node are being read");
+  }
+  LogReader reader(instance_dir,
+                   {request.tail_lines(), request.since_unix_ms(), request.previous()});
+  if (!reader.found_previous()) return SendEnd(id, "it was started only once");
+  // What ended gets no more lines.
+  const bool follow = request.follow() && !request.previous();
+  streams_.emplace(id, Stream{instance_dir, std::move(reader), follow});
   SchedulePump(Millis{0});
 }
 
 void LogStreams::Finish(const std::string& instance_dir) {
-  for (auto it = streams_.begin(); it != streams_.end();) {
-    if (it->second.instance_dir != instance_dir) {
-      ++it;
-      continue;
-    }
-    // One chunk more, room or not: it is the last.
-    std::vector<LogLine> lines = it->second.reader.Read(kMaxLines, kMaxBytes);
-    if (!lines.empty()) sink_.send(ToChunk(it->first, std::move(lines)));
-    SendEnd(it->first, "");
-    it = streams_.erase(it);
+  for (auto& [id, stream] : streams_) {
+    if (stream.instance_dir != instance_dir) continue;
+    stream.reader.KeepFiles();
+    stream.follow = false;
   }
+  SchedulePump(Millis{0});
 }
 
 void LogStreams::SchedulePump(Millis delay) {
-  if (std::exchange(pump_scheduled_, true)) return;
-  executor_.RunAfter(delay, [self = self_] {
-    if (*self != nullptr) (*self)->Pump();
+  const Instant at = executor_.Now() + delay;
+  if (pump_at_ && *pump_at_ <= at) return;
+  pump_at_ = at;
+  executor_.RunAfter(delay, [self = self_, number = ++pump_number_] {
+    if (*self != nullptr && (*self)->pump_number_ == number) (*self)->Pump();
   });
 }
 
 void LogStreams::Pump() {
-  pump_scheduled_ = false;
+  pump_at_.reset();
   bool more = false;
-  for (auto it = streams_.begin(); it != streams_.end();) {
+  bool waiting = false;
+  // Once around, from where the last pump had no room any more: each gets its turn.
+  for (size_t left = streams_.size(); left > 0; --left) {
+    auto it = streams_.lower_bound(next_);
+    if (it == streams_.end()) it = streams_.begin();
+    next_ = it->first;
     if (!sink_.has_room()) return SchedulePump(kNoRoomInterval);
+    ++next_;
     const Outcome outcome = PumpOne(it->first, it->second);
     more |= outcome == Outcome::kMore;
-    it = outcome == Outcome::kEnded ? streams_.erase(it) : std::next(it);
+    waiting |= outcome == Outcome::kWaiting;
+    if (outcome == Outcome::kEnded) streams_.erase(it);
   }
-  if (!streams_.empty()) SchedulePump(more ? Millis{0} : kFollowInterval);
+  if (more || waiting) SchedulePump(more ? Millis{0} : kFollowInterval);
 }
 
 LogStreams::Outcome LogStreams::PumpOne(uint64_t id, Stream& stream) {
+  if (stream.asked == 0) return Outcome::kNotAsked;
   std::vector<LogLine> lines = stream.reader.Read(kMaxLines, kMaxBytes);
   if (!lines.empty()) {
+    stream.told_all = false;
     sink_.send(ToChunk(id, std::move(lines)));
-    return Outcome::kMore;
+    return --stream.asked > 0 ? Outcome::kMore : Outcome::kNotAsked;
   }
-  if (stream.follow) return Outcome::kWaiting;
-  SendEnd(id, "");
-  return Outcome::kEnded;
+  if (!stream.follow) {
+    SendEnd(id, "");
+    return Outcome::kEnded;
+  }
+  if (!std::exchange(stream.told_all, true)) sink_.send(ToChunk(id, {}));
+  return Outcome::kWaiting;
 }
 
 void LogStreams::SendEnd(uint64_t id, const std::string& error) {

@@ -1,8 +1,13 @@
-// ctl logs [-f]: the output of an app's instances, together.
+// ctl logs [-f]: the output of an app's instances, together, in the order of its times.
+#include <chrono>
 #include <functional>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "common/base/time.h"
 #include "ctl/command.h"
 #include "ctl/format.h"
 #include "ctl/json.h"
@@ -11,19 +16,23 @@ namespace pando::ctl {
 
 namespace {
 
+constexpr uint32_t kAllLines = UINT32_MAX;
+
 struct Args {
   std::string target;
   bool follow = false;
-  uint32_t tail = 100;
+  std::string tail;
+  std::string since;
+  bool previous = false;
 };
 
-// The same instance has the same color in every run.
+// Neighbours differ, and the same instance has the same color in every run.
 std::string PaintInstance(const std::string& text, const std::string& instance, bool color) {
   if (!color) return text;
-  constexpr int kColors[] = {32, 33, 34, 35, 36, 92, 93, 94, 95, 96};
-  uint32_t hash = 2166136261;  // FNV-1a
-  for (const char c : instance) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
-  return absl::StrCat("\x1b[", kColors[hash % std::size(kColors)], "m", text, "\x1b[0m");
+  constexpr int kColors[] = {36, 33, 32, 35, 34, 96, 93, 92, 95, 94};
+  uint32_t slot = 0;
+  if (!absl::SimpleAtoi(instance.substr(instance.rfind('.') + 1), &slot)) slot = 0;
+  return absl::StrCat("\x1b[", kColors[slot % std::size(kColors)], "m", text, "\x1b[0m");
 }
 
 void PrintEntry(Context& context, const v1::LogEntry& entry) {
@@ -45,13 +54,46 @@ void PrintEntry(Context& context, const v1::LogEntry& entry) {
                 << std::flush;
 }
 
-ExitCode Logs(Context& context, const Args& args) {
+// "10m", or a point in time: "2026-11-24T10:00:00Z".
+absl::StatusOr<int64_t> ParseSince(const std::string& text, WallTime now) {
+  absl::Time time;
+  std::string ignored;
+  if (absl::ParseTime(absl::RFC3339_full, text, &time, &ignored)) return absl::ToUnixMillis(time);
+  const auto ago = ParseDuration(text);
+  if (ago.ok()) return ToUnixMillis(now - *ago);
+  return absl::InvalidArgumentError(absl::StrCat("--since: \"", text,
+                                                 "\" is neither a duration (10m, 1h30m) nor a time "
+                                                 "(2026-11-24T10:00:00Z)"));
+}
+
+absl::StatusOr<v1::LogsRequest> ToRequest(const Args& args, WallTime now) {
   v1::LogsRequest request;
   request.set_target(args.target);
   request.set_follow(args.follow);
-  request.set_tail(args.tail);
+  request.set_previous(args.previous);
+  if (args.follow && args.previous) {
+    return absl::InvalidArgumentError("--previous: what has ended cannot be followed");
+  }
+  uint32_t tail = args.since.empty() ? 100 : kAllLines;
+  if (args.tail == "all") {
+    tail = kAllLines;
+  } else if (!args.tail.empty() && !absl::SimpleAtoi(args.tail, &tail)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tail: \"", args.tail, "\" is not a number of lines (or all)"));
+  }
+  request.set_tail(tail);
+  if (!args.since.empty()) {
+    PANDO_ASSIGN_OR_RETURN(const int64_t since, ParseSince(args.since, now));
+    request.set_since_unix_ms(since);
+  }
+  return request;
+}
+
+ExitCode Logs(Context& context, const Args& args) {
+  const auto request = ToRequest(args, std::chrono::system_clock::now());
+  if (!request.ok()) return context.UsageError(std::string(request.status().message()));
   const absl::Status status = context.client().Logs(
-      request, [&](const v1::LogEntry& entry) { PrintEntry(context, entry); });
+      *request, [&](const v1::LogEntry& entry) { PrintEntry(context, entry); });
   return status.ok() ? ExitCode::kOk : context.Fail(status);
 }
 
@@ -66,9 +108,14 @@ void AddLogsCommand(CommandLine& line) {
                   "An app, or one instance like web.3; may be left out when there is only one app")
       ->type_name("");
   command.add_flag("-f,--follow", args->follow, "Go on with new lines, and new instances");
-  command.add_option("--tail", args->tail, "Lines of the past per instance")
-      ->type_name("N")
-      ->capture_default_str();
+  command
+      .add_option("--tail", args->tail,
+                  "Newest lines of the past, of all instances together, or all "
+                  "[100; all with --since]")
+      ->type_name("N");
+  command.add_option("--since", args->since, "Lines from then on: 10m, or 2026-11-24T10:00:00Z")
+      ->type_name("TIME");
+  command.add_flag("--previous", args->previous, "What the start before the last one printed");
 }
 
 }  // namespace pando::ctl

@@ -508,6 +508,31 @@ TEST_F(RunTest, ApplyNamesAFileItCannotRead) {
   EXPECT_EQ(output.err, "ctl: " + dir.path() + ": is a directory\n");
 }
 
+TEST_F(RunTest, LogsSayWhichLinesAreWanted) {
+  struct Case {
+    std::vector<std::string> args;
+    const char* call;
+  };
+  const Case cases[] = {
+      {{"logs", "web"}, "Logs target: \"web\" tail: 100"},
+      {{"logs", "web", "--tail", "all"}, "Logs target: \"web\" tail: 4294967295"},
+      {{"logs", "web", "--since", "2026-11-23T12:04:05Z"},
+       "Logs target: \"web\" tail: 4294967295 since_unix_ms: 1795435445000"},
+      {{"logs", "web.1", "--since", "2026-11-23T12:04:05Z", "--tail", "7"},
+       "Logs target: \"web.1\" tail: 7 since_unix_ms: 1795435445000"},
+      {{"logs", "web.1", "--previous"}, "Logs target: \"web.1\" tail: 100 previous: true"},
+  };
+  for (const Case& c : cases) {
+    const Output output = Run(c.args);
+    EXPECT_EQ(output.code, 0) << output.err;
+    EXPECT_EQ(admin_.calls().back(), c.call);
+  }
+  EXPECT_EQ(Run({"logs", "web", "--since", "10m"}).code, 0);
+  EXPECT_EQ(Run({"logs", "web", "--since", "soon"}).code, 2);
+  EXPECT_THAT(Run({"logs", "web", "--tail", "some"}).err, HasSubstr("--tail: \"some\" is not"));
+  EXPECT_THAT(Run({"logs", "-f", "--previous"}).err, HasSubstr("cannot be followed"));
+}
+
 TEST_F(RunTest, LifecycleCommandsWaitForTheirOwnGoals) {
   AcceptScale();
   admin_.ShowViews(

@@ -18,7 +18,8 @@ inline constexpr char kSocketFile[] = "shim.sock";
 inline constexpr char kRunFile[] = "run";    // who runs: see RunRecord in agent/instance_dir.h
 inline constexpr char kExitFile[] = "exit";  // how the last incarnation ended
 inline constexpr char kLogFile[] = "out.log";
-inline constexpr int kLogFiles = 3;  // out.log, out.log.1, out.log.2
+inline constexpr char kStartsFile[] = "out.log.starts";  // see LogFile::MarkStart
+inline constexpr int kLogFiles = 3;                      // out.log, out.log.1, out.log.2
 inline constexpr long kLogFileBytes = 10L << 20;
 
 }  // namespace pando::shim

@@ -90,6 +90,7 @@ int Shim::Run() {
     return 1;
   }
   TellAll();
+  log_.MarkStart(kStartsFile, launch_.incarnation);
   Loop();
   CloseLog();
   waitpid(app_.pid, nullptr, 0);  // last: until here its pid and group were nobody else's

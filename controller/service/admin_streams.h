@@ -17,7 +17,7 @@ grpc::ServerWriteReactor<v1::ClusterView>* NewWatchStream(ControlLoop& control,
 // A slow reader misses what falls out of the timeline meanwhile.
 grpc::ServerWriteReactor<v1::Event>* NewEventStream(ControlLoop& control, OpenStreams& streams,
                                                     v1::EventsRequest request);
-// A slow reader loses lines, and is told how many.
+// By time, over all instances. A slow reader is waited for; see log_stream.cc.
 grpc::ServerWriteReactor<v1::LogEntry>* NewLogStream(ControlLoop& control, OpenStreams& streams,
                                                      AgentService& agents, v1::LogsRequest request);
 

@@ -188,9 +188,19 @@ absl::StatusOr<uint64_t> AgentService::OpenLog(const LogTarget& target, LogSink 
   request.set_request_id(id);
   request.set_assignment_id(target.assignment.value);
   request.set_tail_lines(target.tail_lines);
+  request.set_since_unix_ms(target.since_unix_ms);
+  request.set_previous(target.previous);
   request.set_follow(target.follow);
   it->second->Send(std::move(message));
   return id;
+}
+
+void AgentService::AskForMoreLog(uint64_t request_id) {
+  const auto it = logs_.find(request_id);
+  if (it == logs_.end()) return;
+  v1::ControllerMessage message;
+  message.mutable_log_request()->set_request_id(request_id);
+  it->second.session->Send(std::move(message));
 }
 
 void AgentService::CancelLog(uint64_t request_id) {

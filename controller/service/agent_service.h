@@ -36,13 +36,18 @@ class AgentService final : public v1::AgentService::CallbackService {
     NodeId node;
     AssignmentId assignment;
     uint32_t tail_lines = 0;
+    int64_t since_unix_ms = 0;
+    bool previous = false;
     bool follow = false;
   };
-  // Hears every chunk; one with `end` is the last.
+  // Hears every chunk; one with `end` is the last. One chunk of lines comes unasked; an empty one
+  // says that there is no more for now, and leaves the question open.
   using LogSink = std::function<void(const v1::LogChunk&)>;
   // A number for CancelLog. kUnavailable: the node is not connected. kResourceExhausted: too many
   // readers.
   absl::StatusOr<uint64_t> OpenLog(const LogTarget& target, LogSink sink);
+  // For one chunk more.
+  void AskForMoreLog(uint64_t request_id);
   void CancelLog(uint64_t request_id);
 
  private:

@@ -663,8 +663,21 @@ TEST_F(ControllerServiceTest, FollowedLogsTellOfALostNodeAndAreCancelled) {
   request.set_follow(true);
   const auto stream = admin_->Logs(&context, request);
   ASSERT_TRUE(agent->WaitFor([&] { return agent->log_request_.has_value(); }));
-  agent.reset();
+  const auto chunk_of = [](uint64_t id, std::initializer_list<int64_t> times) {
+    v1::AgentMessage message;
+    message.mutable_log_chunk()->set_request_id(id);
+    for (const int64_t time : times) {
+      message.mutable_log_chunk()->add_lines()->set_time_unix_ms(time);
+    }
+    return message;
+  };
+  agent->Write(chunk_of(agent->log_request_->request_id(), {5, 7, 7}));
   v1::LogEntry entry;
+  for (const int64_t time : {5, 7, 7}) {
+    ASSERT_TRUE(stream->Read(&entry));
+    EXPECT_EQ(entry.time_unix_ms(), time);
+  }
+  agent.reset();
   ASSERT_TRUE(stream->Read(&entry));
   EXPECT_THAT(entry.notice(), HasSubstr("not connected"));
 
@@ -674,6 +687,13 @@ TEST_F(ControllerServiceTest, FollowedLogsTellOfALostNodeAndAreCancelled) {
   }
   back.SayHello();
   ASSERT_TRUE(back.WaitFor([&] { return back.log_request_.has_value(); }));
+  // It goes on behind the last line that came.
+  EXPECT_EQ(back.log_request_->since_unix_ms(), 7);
+  back.Write(chunk_of(back.log_request_->request_id(), {7, 7, 7, 8}));
+  for (const int64_t time : {7, 8}) {
+    ASSERT_TRUE(stream->Read(&entry));
+    EXPECT_EQ(entry.time_unix_ms(), time) << entry.notice();
+  }
   context.TryCancel();
   EXPECT_TRUE(back.WaitFor([&] { return back.log_cancel_.has_value(); }));
   EXPECT_EQ(back.log_cancel_->request_id(), back.log_request_->request_id());
