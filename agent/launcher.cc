@@ -13,6 +13,7 @@
 #include "agent/shim/start_time.h"
 #include "agent/shim_client.h"
 #include "common/base/status_macros.h"
+#include "common/runtime/log.h"
 
 namespace pando::agent {
 namespace {
@@ -46,24 +47,30 @@ absl::StatusOr<SpawnedShim> ConnectToShim(const InstanceDir& dir) {
   // The shim's own pid, from its listen(): it holds the connection, so it runs.
   auto pidfd = OpenProcess({peer.pid, shim::ReadStartTime(peer.pid)});
   if (!pidfd) return absl::UnavailableError("the instance's shim has just ended");
-  return SpawnedShim{peer.pid, *std::move(pidfd), std::move(session)};
+  return SpawnedShim{peer.pid, *std::move(pidfd), std::move(session), {}};
 }
 
 // How the last incarnation ended, for one that does not run.
 std::string DescribeEnd(const std::optional<RunRecord>& run, const std::optional<ExitRecord>& exit,
-                        const std::string& boot_id) {
+                        const std::string& boot_id, uint64_t max_memory_bytes) {
   if (exit && (!run || exit->incarnation >= run->incarnation)) {
-    return exit->error.empty() ? DescribeExit(exit->code, exit->signal) : exit->error;
+    return exit->error.empty() ? DescribeExit(exit->exit, max_memory_bytes) : exit->error;
   }
   if (!run) return "";
   return run->boot_id != boot_id ? "the host was restarted" : "its shim was killed";
 }
 
-void KillAllRemains(const RunRecord& run) {
+// The shim is gone. What cannot be killed, being in uninterruptible sleep, is told and left: the
+// others are not to wait for it.
+void KillAllRemains(const Traces& traces, const InstanceDir& dir) {
+  int left = 0;
   for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
-    if (KillRemains(run.app, run.shim.pid) == 0) return;
+    left = KillRemains(traces);
+    if (left == 0) return;
     poll(nullptr, 0, kPollMs);
   }
+  LogWarn("what is left of an instance cannot be killed",
+          {{"instance_dir", dir.path()}, {"processes", absl::StrCat(left)}});
 }
 
 }  // namespace
@@ -83,6 +90,15 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
     return absl::ResourceExhaustedError(absl::StrCat("no free port in ", config_.ports.first, "-",
                                                      config_.ports.last, " (--port-range)"));
   }
+  const UseLimits& limits = assignment.limits;
+  Cgroup group;
+  if (config_.groups != nullptr) {
+    group = config_.groups->At(assignment.id.value);
+    PANDO_RETURN_IF_ERROR(dir.WriteCgroup(group));
+    PANDO_RETURN_IF_ERROR(
+        config_.groups->Make(group, {limits.cpu_millis, limits.memory_bytes, limits.processes}));
+  }
+  const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
   return SpawnShim({.shim_path = config_.shim_path,
                     .instance_dir = dir.path(),
                     .app_dir = assignment.command.dir,
@@ -91,10 +107,14 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
                     .incarnation = spawn.incarnation,
                     .port = *port,
                     .port_fd = reservation->get(),
-                    .lock_fd = lock.get()});
+                    .lock_fd = lock.get(),
+                    .group = std::move(group),
+                    .open_files = limits.open_files,
+                    .processes = counts_processes ? 0 : limits.processes});
 }
 
-absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id) {
+absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,
+                                           uint64_t max_memory_bytes) {
   FoundInstance found;
   Remains& remains = found.remains;
   for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
@@ -109,6 +129,7 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
         remains.pid = running.app.pid;
         remains.started_unix_ms = running.started_unix_ms;
         found.shim = *std::move(shim);
+        found.shim->group = dir.ReadCgroup();
         break;
       }
     }
@@ -122,14 +143,22 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
   if (!found.shim) {
     const auto run = dir.ReadRun();
     const auto exit = dir.ReadExit();
-    if (run && run->boot_id == boot_id) KillAllRemains(*run);
-    remains.ended_because = DescribeEnd(run, exit, boot_id);
+    Traces traces{std::nullopt, 0, dir.ReadCgroup()};
+    if (run && run->boot_id == boot_id) {
+      traces.app = run->app;
+      traces.shim = run->shim.pid;
+    }
+    KillAllRemains(traces, dir);
+    RemoveCgroup(traces.group);
+    remains.ended_because = DescribeEnd(run, exit, boot_id, max_memory_bytes);
+    if (exit && exit->error.empty()) remains.last_exit = exit->exit;
     if (run) remains.port = run->port;
     if (run) remains.started_unix_ms = run->started_unix_ms;
     remains.incarnation = std::max(
         {run ? run->incarnation : 0, exit ? exit->incarnation : 0, state ? state->incarnation : 0});
   }
   if (state) remains.failed_starts = state->failed_starts;
+  if (state) remains.oom_kills = state->oom_kills;
   if (state && state->incarnation == remains.incarnation) remains.phase = state->phase;
   return found;
 }

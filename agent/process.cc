@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/shim/group.h"
 #include "agent/shim/protocol.h"
 #include "agent/shim/start_time.h"
 #include "common/runtime/data_dir.h"
@@ -62,6 +63,24 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+int KillProcessGroup(const ProcessId& app, pid_t shim) {
+  int found = 0;
+  DIR* const proc = opendir("/proc");
+  if (proc == nullptr) return 0;
+  const absl::Cleanup close_proc = [proc] { closedir(proc); };
+  while (const dirent* entry = readdir(proc)) {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(entry->d_name, &pid) || !IsRemnant(pid, app.pid, shim)) continue;
+    // The leader's name is known exactly; were it somebody else, so would be the group.
+    if (pid == app.pid && shim::ReadStartTime(pid) != app.start_time) return 0;
+    const UniqueFd pidfd(PidfdOpen(pid));
+    if (!pidfd.valid() || !IsRemnant(pid, app.pid, shim)) continue;
+    SignalProcess(pidfd, SIGKILL);
+    ++found;
+  }
+  return found;
+}
+
 // Above the numbers the shim gets them as, so that none overwrites another.
 UniqueFd Raise(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 16)); }
 
@@ -84,22 +103,10 @@ bool SignalProcess(const UniqueFd& pidfd, int signal) {
   return syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
-int KillRemains(const ProcessId& app, pid_t shim) {
-  int found = 0;
-  DIR* const proc = opendir("/proc");
-  if (proc == nullptr) return 0;
-  const absl::Cleanup close_proc = [proc] { closedir(proc); };
-  while (const dirent* entry = readdir(proc)) {
-    pid_t pid = 0;
-    if (!absl::SimpleAtoi(entry->d_name, &pid) || !IsRemnant(pid, app.pid, shim)) continue;
-    // The leader's name is known exactly; were it somebody else, so would be the group.
-    if (pid == app.pid && shim::ReadStartTime(pid) != app.start_time) return 0;
-    const UniqueFd pidfd(PidfdOpen(pid));
-    if (!pidfd.valid() || !IsRemnant(pid, app.pid, shim)) continue;
-    SignalProcess(pidfd, SIGKILL);
-    ++found;
-  }
-  return found;
+int KillRemains(const Traces& traces) {
+  // All directories of a group hold the same processes.
+  const int in_group = traces.group.empty() ? 0 : shim::KillGroup(traces.group[0].c_str());
+  return in_group + (traces.app ? KillProcessGroup(*traces.app, traces.shim) : 0);
 }
 
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
@@ -125,8 +132,15 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
                                    "--instance-dir",
                                    launch.instance_dir,
                                    "--app-dir",
-                                   launch.app_dir,
-                                   "--"};
+                                   launch.app_dir};
+  for (const std::string& dir : launch.group) argv.insert(argv.end(), {"--cgroup", dir});
+  if (launch.open_files > 0) {
+    argv.insert(argv.end(), {"--open-files", absl::StrCat(launch.open_files)});
+  }
+  if (launch.processes > 0) {
+    argv.insert(argv.end(), {"--processes", absl::StrCat(launch.processes)});
+  }
+  argv.emplace_back("--");
   argv.insert(argv.end(), launch.argv.begin(), launch.argv.end());
   std::vector<std::string> environment = launch.environment;
 
@@ -157,6 +171,7 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   if (error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", launch.shim_path));
   }
+  spawned.group = launch.group;
   spawned.pidfd.reset(PidfdOpen(spawned.pid));  // our child, not waited for: its pid is its own
   return spawned;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/cgroup.h"
 #include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
@@ -28,9 +29,15 @@ std::optional<UniqueFd> OpenProcess(const ProcessId& id);
 // False when it is gone.
 bool SignalProcess(const UniqueFd& pidfd, int signal);
 
-// Kills (SIGKILL) the app and what is left of its process group after its shim vanished. Returns
-// how many were still there: call again until it is none. `shim` was the session's leader.
-int KillRemains(const ProcessId& app, pid_t shim);
+// By what an instance's processes are known when there is no shim that could tell.
+struct Traces {
+  std::optional<ProcessId> app;
+  pid_t shim = 0;  // the leader of the app's session
+  Cgroup group;
+};
+// Kills (SIGKILL) the app, what is left of its process group, and all in its control group, after
+// its shim vanished. Returns how many were still there: call again until it is none.
+int KillRemains(const Traces& traces);
 
 struct ShimLaunch {
   std::string shim_path;
@@ -40,13 +47,17 @@ struct ShimLaunch {
   std::vector<std::string> environment;  // "NAME=value"
   uint32_t incarnation = 0;
   uint16_t port = 0;
-  int port_fd = -1;  // the port's reservation
-  int lock_fd = -1;  // the instance directory's lock
+  int port_fd = -1;         // the port's reservation
+  int lock_fd = -1;         // the instance directory's lock
+  Cgroup group;             // the app is put into it
+  uint32_t open_files = 0;  // limits; 0: as the agent's
+  uint32_t processes = 0;
 };
 struct SpawnedShim {
   pid_t pid = 0;
   UniqueFd pidfd;
   UniqueFd session;
+  Cgroup group;
 };
 // Starts a shim in its own session; it outlives this process. The descriptors are inherited.
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch);

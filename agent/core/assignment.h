@@ -38,6 +38,16 @@ struct RestartPolicy {
   Millis reset_after{10'000};  // ready for so long, and the backoff starts anew
 };
 
+// What an instance may use; 0 is "no limit".
+struct UseLimits {
+  uint32_t cpu_millis = 0;
+  uint64_t memory_bytes = 0;
+  uint32_t processes = 0;  // and threads
+  uint32_t open_files = 0;
+
+  bool operator==(const UseLimits&) const = default;
+};
+
 struct CommandLine {
   std::vector<std::string> argv;
   std::string dir;
@@ -64,6 +74,7 @@ struct Assignment {
   ProbePolicy probe;
   StopPolicy stop;
   RestartPolicy restart;
+  UseLimits limits;
 };
 
 // "web.3"

@@ -1,4 +1,5 @@
-// pando-shim --incarnation N --port P --instance-dir D --app-dir A -- COMMAND [ARG]...
+// pando-shim --incarnation N --port P --instance-dir D --app-dir A [--cgroup DIR]...
+//            [--open-files N] [--processes N] -- COMMAND [ARG]...
 //
 // Started by pando-agent, one per running instance; not for people. Its environment is the app's.
 // Descriptors 3, 4 and 5 are inherited: see protocol.h.
@@ -27,6 +28,7 @@ int Usage() {
 
 int main(int argc, char** argv) {
   pando::shim::Launch launch;
+  pando::shim::Confinement& confinement = launch.app.confinement;
   const char* instance_dir = nullptr;
   int i = 1;
   for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
@@ -37,13 +39,20 @@ int main(int argc, char** argv) {
     } else if (strcmp(argv[i], "--instance-dir") == 0) {
       instance_dir = argv[i + 1];
     } else if (strcmp(argv[i], "--app-dir") == 0) {
-      launch.app_dir = argv[i + 1];
+      launch.app.dir = argv[i + 1];
+    } else if (strcmp(argv[i], "--cgroup") == 0 &&
+               confinement.group_count < pando::shim::Confinement::kMaxGroups) {
+      confinement.groups[confinement.group_count++] = argv[i + 1];
+    } else if (strcmp(argv[i], "--open-files") == 0) {
+      confinement.open_files = strtol(argv[i + 1], nullptr, 10);
+    } else if (strcmp(argv[i], "--processes") == 0) {
+      confinement.processes = strtol(argv[i + 1], nullptr, 10);
     } else {
       return Usage();
     }
   }
   if (instance_dir == nullptr || i + 1 >= argc) return Usage();
-  launch.argv = argv + i + 1;
+  launch.app.argv = argv + i + 1;
   for (int fd = pando::shim::kSessionFd; fd <= pando::shim::kLockFd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Usage();
   }

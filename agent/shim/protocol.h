@@ -5,7 +5,9 @@
 // Shim to agent:   its state when a client connects, when asked, and at every change; one of
 //   "running <incarnation> <pid> <pid's start time> <port> <started, unix ms>"
 //   "failed <incarnation> <why the app could not be started>"
-//   "exited <incarnation> <exit code> <signal>"   (one of both is 0)
+//   "exited <incarnation> <exit code> <signal> <OOM kills> <CPU time in ms> <largest resident
+//   bytes>"
+//     (code or signal is 0; earlier shims say none of the last three)
 #pragma once
 
 namespace pando::shim {

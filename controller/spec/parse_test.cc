@@ -94,7 +94,7 @@ concurrency: 4
 queue: {max: 100, timeout: 5s}
 outliers: {failures: 3, ejection: 2s, max_ejection: 20s, max_percent: 30}
 stop: {signal: SIGINT, grace: 1.5s, drain: 0s, drain_tunnels: 2m}
-resources: {cpu: 0.5, memory: 512MiB}
+resources: {cpu: 0.5, memory: 512MiB, max_cpu: 2, max_memory: 1Gi, max_processes: 200, max_open_files: 4096}
 placement: {labels: {disk: ssd, zone: "a 1"}, constraints: [zone!=b, "!gpu"], spread: [rack], max_per_node: 2}
 timeouts: {connect: 250ms, per_try: 5s, first_byte: 30s, total: 2m}
 limits: {body: 10MiB}
@@ -148,6 +148,10 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.stop().drain_ms(), 0u);
   EXPECT_EQ(spec.resources().cpu_millis(), 500u);
   EXPECT_EQ(spec.resources().memory_bytes(), 512u << 20);
+  EXPECT_EQ(spec.resources().max_cpu_millis(), 2'000u);
+  EXPECT_EQ(spec.resources().max_memory_bytes(), 1u << 30);
+  EXPECT_EQ(spec.resources().max_processes(), 200u);
+  EXPECT_EQ(spec.resources().max_open_files(), 4'096u);
   EXPECT_EQ(spec.stop().drain_tunnels_ms(), 120'000u);
   EXPECT_EQ(spec.placement().labels().at("zone"), "a 1");
   EXPECT_EQ(spec.timeouts().connect_ms(), 250u);
@@ -452,6 +456,20 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"resources: {memory: 512m}",
        "3: resources.memory: \"512m\" is not a size (allowed: 1Mi to 16Ti, for example 512Mi or "
        "1G)"},
+      {"resources: {max_cpu: 5m}",
+       "3: resources.max_cpu: \"5m\" is out of range (allowed: 10m to 1024, for example 0.5 or "
+       "500m)"},
+      {"resources: {max_memory: 1Mi}",
+       "3: resources.max_memory: \"1Mi\" is out of range (allowed: 4Mi to 16Ti, for example 512Mi "
+       "or 1G)"},
+      {"resources: {memory: 1Gi, max_memory: 512Mi}",
+       "3: resources: max_memory is less than memory"},
+      {"resources: {cpu: 2, max_cpu: 1}", "3: resources: max_cpu is less than cpu"},
+      {"resources: {max_processes: 0}",
+       "3: resources.max_processes: \"0\" is out of range (allowed: 1 to 4194304)"},
+      {"resources: {max_open_files: 4}",
+       "3: resources.max_open_files: \"4\" is out of range (allowed: 16 to 1048576)"},
+      {"resources: {max_mem: 1Gi}", "3: resources: unknown key max_mem (did you mean max_memory?)"},
       {"placement: {labels: {a: [b]}}", "3: placement.labels.a: must be a text, is a list"},
       {"placement: {lables: {a: b}}", "3: placement: unknown key lables (did you mean labels?)"},
       {"placement: {constraints: [zone=]}",
@@ -638,6 +656,7 @@ TEST(ToYamlTest, ReadsBackToTheSameMessage) {
       "name: a\ncommand: [x]\nenv: {A: \"\\x01\\t\\n\\e é 日本 🌳\", B: \"null\", on: \"no\"}\n",
       "name: a\ncommand: [x]\nresources: {cpu: 1500m, memory: 1048577B}\n",
       "name: a\ncommand: [x]\nresources: {cpu: 2}\n",
+      "name: a\ncommand: [x]\nresources: {max_memory: 100M}\n",
   };
   for (const std::string& yaml : cases) {
     SCOPED_TRACE(yaml);

@@ -8,6 +8,7 @@
 #include "controller/spec/balancing.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
+#include "controller/spec/resources.h"
 #include "controller/spec/strategy.h"
 
 namespace pando::controller {
@@ -49,17 +50,6 @@ void EmitHealth(YAML::Emitter& out, const v1::HealthCheck& health) {
   out << Key << "healthy" << Value << health.healthy_threshold();
   out << Key << "unhealthy" << Value << health.unhealthy_threshold();
   out << Key << "startup" << Value << FormatDuration(health.startup_ms());
-  out << EndMap;
-}
-
-void EmitResources(YAML::Emitter& out, const v1::Resources& resources) {
-  out << BeginMap;
-  if (resources.cpu_millis() > 0) {
-    out << Key << "cpu" << Value << FormatCpu(resources.cpu_millis());
-  }
-  if (resources.memory_bytes() > 0) {
-    out << Key << "memory" << Value << FormatSize(resources.memory_bytes());
-  }
   out << EndMap;
 }
 
@@ -118,10 +108,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
   out << Key << "drain_tunnels" << Value << FormatDuration(spec.stop().drain_tunnels_ms())
       << EndMap;
 
-  if (spec.resources().cpu_millis() > 0 || spec.resources().memory_bytes() > 0) {
-    out << Key << "resources" << Value;
-    EmitResources(out, spec.resources());
-  }
+  EmitResources(out, spec.resources());
   EmitPlacement(out, spec.placement());
 
   out << Key << "timeouts" << Value << BeginMap;

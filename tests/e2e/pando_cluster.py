@@ -2,6 +2,7 @@
 
 Environment: PANDO_BIN, the directory of the programs (default: build/release/bin).
 """
+import contextlib
 import http.client
 import json
 import os
@@ -229,10 +230,19 @@ class Cluster:
         # Instances outlive their agents by design.
         end_marked_processes(self._mark.encode())
         left = marked_processes(self._mark.encode())
+        self._remove_groups()
         if left:
             complaints.append(f'processes are left: {sorted(left)}')
         self._ports.close()
         return complaints
+
+    def _remove_groups(self):
+        """The control groups of instances whose agent was gone before them."""
+        for path in self.dir.glob('*/instances/*/cgroup'):
+            for group in map(pathlib.Path, path.read_text().split()):
+                for directory in (group, group.parent, group.parent.parent):
+                    with contextlib.suppress(OSError):
+                        directory.rmdir()
 
     def log_tails(self):
         tails = []
