@@ -103,19 +103,6 @@ TEST_F(AgentLimitsTest, AGroupOutlivesTheAgentAndGoesWithItsInstance) {
   for (const std::string& dir : groups_->At("web-1")) EXPECT_FALSE(std::filesystem::exists(dir));
 }
 
-TEST_F(AgentLimitsTest, AKilledShimLeavesNothingThatLeftItsGroupEither) {
-  const std::string mark = "86397" + std::to_string(getpid() % 1'000);
-  const std::string script =
-      "setsid sleep " + mark + " & setsid sleep " + mark + " & exec " + TestApp() + " listen wait";
-  ASSERT_TRUE(SetOrders(MakeOrders(MakeSpec({"/bin/sh", "-c", script}), 1)).ok());
-  AwaitReady(1);
-  ASSERT_TRUE(Eventually([&] { return ProcessesWith(mark).size() == 2; }));
-  const std::vector<pid_t> first = ProcessesWith(mark);
-  kill(ShimPid(), SIGKILL);
-  AwaitReady(2);
-  for (const pid_t pid : first) EXPECT_FALSE(IsAlive(pid)) << pid;
-}
-
 // As on a host without control groups.
 TEST_F(AgentLoopTest, WithoutGroupsTooMuchMemoryIsSeenAndEndsIt) {
   v1::AppSpec spec = MakeSpec({TestApp(), "listen", "wait"});
@@ -132,6 +119,53 @@ TEST_F(AgentLoopTest, WithoutGroupsTooMuchMemoryIsSeenAndEndsIt) {
   const Status status = Await([](const Status& s) { return s.oom_kills() == 1; });
   EXPECT_EQ(status.detail(), "OOMKilled at 32 MiB: it used 48 MiB");
   AwaitReady(2);
+}
+
+// Two children in sessions of their own, which outlive the app.
+class Leavers {
+ public:
+  v1::AppSpec Spec() const {
+    return MakeSpec({"/bin/sh", "-c",
+                     "setsid sleep " + seconds_ + " & setsid sleep " + seconds_ + " & exec " +
+                         TestApp() + " listen wait"});
+  }
+  std::vector<pid_t> Await() const {
+    const std::string command = std::string("sleep") + '\0' + seconds_;
+    EXPECT_TRUE(Eventually([&] { return ProcessesWith(command).size() == 2; }));
+    return ProcessesWith(command);
+  }
+
+ private:
+  const std::string seconds_ = "86397" + std::to_string(getpid() % 1'000);
+};
+
+TEST_F(AgentLimitsTest, AKilledShimLeavesNothingThatIsInItsGroup) {
+  const Leavers leavers;
+  ASSERT_TRUE(SetOrders(MakeOrders(leavers.Spec(), 1)).ok());
+  AwaitReady(1);
+  const std::vector<pid_t> first = leavers.Await();
+  kill(ShimPid(), SIGKILL);
+  AwaitReady(2);
+  for (const pid_t pid : first) EXPECT_FALSE(IsAlive(pid)) << pid;
+}
+
+TEST_F(AgentLoopTest, WithoutGroupsAKilledShimLeavesNothingThatBearsItsMark) {
+  const Leavers leavers;
+  ASSERT_TRUE(SetOrders(MakeOrders(leavers.Spec(), 1)).ok());
+  AwaitReady(1);
+  const std::vector<pid_t> first = leavers.Await();
+  kill(ShimPid(), SIGKILL);
+  AwaitReady(2);
+  for (const pid_t pid : first) EXPECT_FALSE(IsAlive(pid)) << pid;
+  // The same while there is no agent that sees it.
+  const std::vector<pid_t> second = leavers.Await();
+  const pid_t shim = ShimPid();
+  StopAgent();
+  kill(shim, SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return !IsAlive(shim); }));
+  StartAgent();
+  for (const pid_t pid : second) EXPECT_FALSE(IsAlive(pid)) << pid;
+  AwaitReady(3);
 }
 
 }  // namespace

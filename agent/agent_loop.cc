@@ -199,7 +199,7 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
   Running& running = running_[id];
   running.incarnation = incarnation;
   running.spawned_at = loop_.Now();
-  running.shim_pid = shim.pid;
+  running.shim_pid = shim.id.pid;
   running.group = shim.group;
   running.shim = std::make_unique<ShimClient>(
       loop_, std::move(shim),

@@ -43,10 +43,15 @@ TEST_F(AgentLoopTest, TheAppSeesItsEnvironmentAndNothingElseOfTheAgents) {
   (*spec.mutable_env())["PATH"] = "/usr/bin:/bin";
   ASSERT_TRUE(SetOrders(MakeOrders(spec, 1)).ok());
   const Status status = AwaitPhase(Status::READY);
-  std::vector<std::string> want = {"GREETING=two words", "NODE_APP_INSTANCE=0",
-                                   "PANDO_APP=web",      "PANDO_INSTANCE=web.1",
-                                   "PANDO_NODE=node-1",  "PANDO_REVISION=7",
-                                   "PATH=/usr/bin:/bin", "PORT=" + std::to_string(status.port())};
+  std::vector<std::string> want = {"GREETING=two words",
+                                   "NODE_APP_INSTANCE=0",
+                                   "PANDO_APP=web",
+                                   "PANDO_INSTANCE=web.1",
+                                   "PANDO_INSTANCE_DIR=" + Dir(),
+                                   "PANDO_NODE=node-1",
+                                   "PANDO_REVISION=7",
+                                   "PATH=/usr/bin:/bin",
+                                   "PORT=" + std::to_string(status.port())};
   for (const char* name : {"HOME", "LANG", "LOGNAME", "SHELL", "TMPDIR", "TZ", "USER"}) {
     if (const char* value = getenv(name)) want.push_back(std::string(name) + "=" + value);
   }

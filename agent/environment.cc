@@ -9,9 +9,19 @@
 
 namespace pando::agent {
 
+namespace {
+
+constexpr char kMarkName[] = "PANDO_INSTANCE_DIR";
+
+}  // namespace
+
+std::string InstanceMark(const std::string& instance_dir) {
+  return absl::StrCat(kMarkName, "=", instance_dir);
+}
+
 std::vector<std::string> AppEnvironment(const char* const* agent_environment,
                                         const Assignment& assignment, const std::string& node,
-                                        uint16_t port) {
+                                        const std::string& instance_dir, uint16_t port) {
   static constexpr std::string_view kPassed[] = {"PATH",  "HOME", "USER", "LOGNAME",
                                                  "SHELL", "LANG", "TZ",   "TMPDIR"};
   std::map<std::string, std::string> variables;
@@ -29,6 +39,7 @@ std::vector<std::string> AppEnvironment(const char* const* agent_environment,
   variables["PANDO_INSTANCE"] = InstanceName(assignment);
   variables["PANDO_REVISION"] = absl::StrCat(assignment.revision);
   variables["PANDO_NODE"] = node;
+  variables[kMarkName] = instance_dir;
   variables["NODE_APP_INSTANCE"] = absl::StrCat(assignment.slot > 0 ? assignment.slot - 1 : 0);
 
   std::vector<std::string> environment;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/environment.h"
 #include "agent/port_reservation.h"
+#include "agent/remains.h"
 #include "agent/shim/start_time.h"
 #include "agent/shim_client.h"
 #include "common/base/status_macros.h"
@@ -45,9 +46,10 @@ absl::StatusOr<SpawnedShim> ConnectToShim(const InstanceDir& dir) {
     return absl::UnavailableError("the instance's shim has no pid");
   }
   // The shim's own pid, from its listen(): it holds the connection, so it runs.
-  auto pidfd = OpenProcess({peer.pid, shim::ReadStartTime(peer.pid)});
+  const ProcessId id{peer.pid, shim::ReadStartTime(peer.pid)};
+  auto pidfd = OpenProcess(id);
   if (!pidfd) return absl::UnavailableError("the instance's shim has just ended");
-  return SpawnedShim{peer.pid, *std::move(pidfd), std::move(session), {}};
+  return SpawnedShim{id, *std::move(pidfd), std::move(session), {}, ""};
 }
 
 // How the last incarnation ended, for one that does not run.
@@ -99,18 +101,20 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
         config_.groups->Make(group, {limits.cpu_millis, limits.memory_bytes, limits.processes}));
   }
   const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
-  return SpawnShim({.shim_path = config_.shim_path,
-                    .instance_dir = dir.path(),
-                    .app_dir = assignment.command.dir,
-                    .argv = assignment.command.argv,
-                    .environment = AppEnvironment(environ, assignment, config_.node, *port),
-                    .incarnation = spawn.incarnation,
-                    .port = *port,
-                    .port_fd = reservation->get(),
-                    .lock_fd = lock.get(),
-                    .group = std::move(group),
-                    .open_files = limits.open_files,
-                    .processes = counts_processes ? 0 : limits.processes});
+  return SpawnShim(
+      {.shim_path = config_.shim_path,
+       .instance_dir = dir.path(),
+       .app_dir = assignment.command.dir,
+       .argv = assignment.command.argv,
+       .environment = AppEnvironment(environ, assignment, config_.node, dir.path(), *port),
+       .incarnation = spawn.incarnation,
+       .port = *port,
+       .port_fd = reservation->get(),
+       .lock_fd = lock.get(),
+       .group = std::move(group),
+       .open_files = limits.open_files,
+       .processes = counts_processes ? 0 : limits.processes,
+       .mark = InstanceMark(dir.path())});
 }
 
 absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,
@@ -130,6 +134,7 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
         remains.started_unix_ms = running.started_unix_ms;
         found.shim = *std::move(shim);
         found.shim->group = dir.ReadCgroup();
+        found.shim->mark = InstanceMark(dir.path());
         break;
       }
     }
@@ -143,10 +148,11 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
   if (!found.shim) {
     const auto run = dir.ReadRun();
     const auto exit = dir.ReadExit();
-    Traces traces{std::nullopt, 0, dir.ReadCgroup()};
+    Traces traces{std::nullopt, {}, dir.ReadCgroup(), ""};
     if (run && run->boot_id == boot_id) {
+      traces.mark = InstanceMark(dir.path());
       traces.app = run->app;
-      traces.shim = run->shim.pid;
+      traces.shim = run->shim;
     }
     KillAllRemains(traces, dir);
     RemoveCgroup(traces.group);

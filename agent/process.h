@@ -29,16 +29,6 @@ std::optional<UniqueFd> OpenProcess(const ProcessId& id);
 // False when it is gone.
 bool SignalProcess(const UniqueFd& pidfd, int signal);
 
-// By what an instance's processes are known when there is no shim that could tell.
-struct Traces {
-  std::optional<ProcessId> app;
-  pid_t shim = 0;  // the leader of the app's session
-  Cgroup group;
-};
-// Kills (SIGKILL) the app, what is left of its process group, and all in its control group, after
-// its shim vanished. Returns how many were still there: call again until it is none.
-int KillRemains(const Traces& traces);
-
 struct ShimLaunch {
   std::string shim_path;
   std::string instance_dir;
@@ -52,12 +42,14 @@ struct ShimLaunch {
   Cgroup group;             // the app is put into it
   uint32_t open_files = 0;  // limits; 0: as the agent's
   uint32_t processes = 0;
+  std::string mark;
 };
 struct SpawnedShim {
-  pid_t pid = 0;
+  ProcessId id;
   UniqueFd pidfd;
   UniqueFd session;
   Cgroup group;
+  std::string mark;  // in the environment of all it starts, see agent/remains.h
 };
 // Starts a shim in its own session; it outlives this process. The descriptors are inherited.
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch);

@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/remains.h"
 
 namespace pando::agent {
 namespace {
@@ -74,7 +75,7 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(EventLoop& loop, SpawnedShim shim, Handler handler)
       : loop_(loop),
-        traces_{std::nullopt, shim.pid, std::move(shim.group)},
+        traces_{std::nullopt, shim.id, std::move(shim.group), std::move(shim.mark)},
         socket_(loop.io(), asio::local::stream_protocol(), shim.session.release()),
         pidfd_(loop.io(), shim.pidfd.release()),
         handler_(std::move(handler)) {}
@@ -129,7 +130,10 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
       waitid(P_PIDFD, static_cast<id_t>(self->pidfd_.native_handle()), &info, WEXITED | WNOHANG);
       // One that ended by itself has cleared up; what is in the control group goes all the same.
       const bool was_killed = info.si_pid != 0 && info.si_code != CLD_EXITED;
-      if (self->app_is_over_ && !was_killed) self->traces_.app.reset();
+      if (self->app_is_over_ && !was_killed) {
+        self->traces_.app.reset();
+        self->traces_.mark.clear();
+      }
       self->ClearUp(0);
     });
   }

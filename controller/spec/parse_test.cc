@@ -469,7 +469,7 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "3: resources.max_processes: \"0\" is out of range (allowed: 1 to 4194304)"},
       {"resources: {max_open_files: 4}",
        "3: resources.max_open_files: \"4\" is out of range (allowed: 16 to 1048576)"},
-      {"resources: {max_mem: 1Gi}", "3: resources: unknown key max_mem (did you mean max_memory?)"},
+      {"resources: {max_memry: 1Gi}", "3: resources: unknown key max_memry (did you mean max_memory?)"},
       {"placement: {labels: {a: [b]}}", "3: placement.labels.a: must be a text, is a list"},
       {"placement: {lables: {a: b}}", "3: placement: unknown key lables (did you mean labels?)"},
       {"placement: {constraints: [zone=]}",
