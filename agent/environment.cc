@@ -20,10 +20,11 @@ std::string InstanceMark(const std::string& instance_dir) {
 }
 
 std::vector<std::string> AppEnvironment(const char* const* agent_environment,
+                                        const std::optional<Account>& account,
+                                        const std::map<std::string, std::string>& files,
                                         const Assignment& assignment, const std::string& node,
                                         const std::string& instance_dir, uint16_t port) {
-  static constexpr std::string_view kPassed[] = {"PATH",  "HOME", "USER", "LOGNAME",
-                                                 "SHELL", "LANG", "TZ",   "TMPDIR"};
+  static constexpr std::string_view kPassed[] = {"PATH", "HOME", "LANG", "TZ"};
   std::map<std::string, std::string> variables;
   for (const char* const* entry = agent_environment; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
@@ -33,6 +34,16 @@ std::vector<std::string> AppEnvironment(const char* const* agent_environment,
       variables[std::string(name)] = std::string(text.substr(name.size() + 1));
     }
   }
+  if (account) {
+    variables.erase("HOME");  // the agent's is not its own
+    if (!account->name.empty()) {
+      variables["HOME"] = account->home;
+      variables["USER"] = account->name;
+      variables["LOGNAME"] = account->name;
+      variables["SHELL"] = account->shell;
+    }
+  }
+  for (const auto& [name, value] : files) variables[name] = value;
   for (const auto& [name, value] : assignment.command.env) variables[name] = value;
   variables["PORT"] = absl::StrCat(port);
   variables["PANDO_APP"] = assignment.app.value;

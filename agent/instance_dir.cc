@@ -170,6 +170,20 @@ Cgroup InstanceDir::ReadCgroup() const {
   return group;
 }
 
+absl::Status InstanceDir::MakeTmp() const {
+  for (const char* name : {shim::kTmpDir, shim::kVarTmpDir}) {
+    const std::string dir = absl::StrCat(path_, "/", name);
+    std::error_code error;
+    std::filesystem::remove_all(dir, error);
+    // As /tmp is: for all, but each may delete only his own.
+    if (error || mkdir(dir.c_str(), 0700) != 0 || chmod(dir.c_str(), 01777) != 0) {
+      return absl::ErrnoToStatus(error ? error.value() : errno,
+                                 absl::StrCat("isolation.private_tmp: cannot make ", dir));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<UniqueFd> InstanceDir::Lock() const {
   UniqueFd fd(
       open(absl::StrCat(path_, "/", kLockFile).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

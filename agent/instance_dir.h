@@ -3,6 +3,7 @@
 //   lock       held (flock) by the shim, so that an instance never runs twice
 //   run        who runs, written by the shim;   exit   how it ended, written by the shim
 //   cgroup     the directories of its control group
+//   tmp, var-tmp   what /tmp and /var/tmp are to the app, if its spec wants its own
 //   state      the health the agent saw last, so that its restart does not forget it
 //   shim.sock  where the shim listens;          out.log  what the app prints
 #pragma once
@@ -63,6 +64,9 @@ class InstanceDir {
   // Before the group is made; empty when there is none. Not synced: a power cut ends groups too.
   absl::Status WriteCgroup(const Cgroup& group) const;
   Cgroup ReadCgroup() const;
+
+  // The app's own /tmp and /var/tmp, empty.
+  absl::Status MakeTmp() const;
 
   // kUnavailable: a shim holds it, so one is running.
   absl::StatusOr<UniqueFd> Lock() const;

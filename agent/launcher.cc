@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/account.h"
+#include "agent/env_file.h"
 #include "agent/environment.h"
 #include "agent/port_reservation.h"
 #include "agent/remains.h"
@@ -75,6 +77,17 @@ void KillAllRemains(const Traces& traces, const InstanceDir& dir) {
           {{"instance_dir", dir.path()}, {"processes", absl::StrCat(left)}});
 }
 
+absl::Status CheckMayIsolate(const Isolation& isolation) {
+  if (geteuid() == 0) return absl::OkStatus();
+  if (isolation.private_tmp) {
+    return absl::PermissionDeniedError("isolation.private_tmp needs an agent that runs as root");
+  }
+  if (!isolation.read_only.empty()) {
+    return absl::PermissionDeniedError("isolation.read_only needs an agent that runs as root");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const Spawn& spawn,
@@ -82,7 +95,13 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
   if (assignment.command.argv.empty() || assignment.command.argv[0].empty()) {
     return absl::InvalidArgumentError("the app has no command");
   }
+  const Isolation& isolation = assignment.isolation;
+  PANDO_RETURN_IF_ERROR(CheckMayIsolate(isolation));
+  PANDO_ASSIGN_OR_RETURN(std::optional<Account> account, FindAccount(isolation));
+  PANDO_ASSIGN_OR_RETURN(const auto file_variables,
+                         ReadEnvFiles(assignment.command.env_files, assignment.command.dir));
   PANDO_ASSIGN_OR_RETURN(const UniqueFd lock, dir.Lock());
+  if (isolation.private_tmp) PANDO_RETURN_IF_ERROR(dir.MakeTmp());
   std::optional<UniqueFd> reservation;
   const auto port = ports_.Allocate(spawn.previous_port, [&](uint16_t candidate) {
     reservation = ReservePort(candidate);
@@ -101,20 +120,24 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
         config_.groups->Make(group, {limits.cpu_millis, limits.memory_bytes, limits.processes}));
   }
   const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
-  return SpawnShim(
-      {.shim_path = config_.shim_path,
-       .instance_dir = dir.path(),
-       .app_dir = assignment.command.dir,
-       .argv = assignment.command.argv,
-       .environment = AppEnvironment(environ, assignment, config_.node, dir.path(), *port),
-       .incarnation = spawn.incarnation,
-       .port = *port,
-       .port_fd = reservation->get(),
-       .lock_fd = lock.get(),
-       .group = std::move(group),
-       .open_files = limits.open_files,
-       .processes = counts_processes ? 0 : limits.processes,
-       .mark = InstanceMark(dir.path())});
+  return SpawnShim({.shim_path = config_.shim_path,
+                    .instance_dir = dir.path(),
+                    .app_dir = assignment.command.dir,
+                    .argv = assignment.command.argv,
+                    .environment = AppEnvironment(environ, account, file_variables, assignment,
+                                                  config_.node, dir.path(), *port),
+                    .incarnation = spawn.incarnation,
+                    .port = *port,
+                    .port_fd = reservation->get(),
+                    .lock_fd = lock.get(),
+                    .group = std::move(group),
+                    .open_files = limits.open_files,
+                    .processes = counts_processes ? 0 : limits.processes,
+                    .account = std::move(account),
+                    .allow_new_privileges = isolation.allow_new_privileges,
+                    .private_tmp = isolation.private_tmp,
+                    .read_only = isolation.read_only,
+                    .mark = InstanceMark(dir.path())});
 }
 
 absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,

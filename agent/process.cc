@@ -14,6 +14,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "agent/shim/protocol.h"
 #include "agent/shim/start_time.h"
 #include "common/runtime/data_dir.h"
@@ -83,6 +84,16 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   }
   if (launch.processes > 0) {
     argv.insert(argv.end(), {"--processes", absl::StrCat(launch.processes)});
+  }
+  if (launch.account) {
+    const Account& account = *launch.account;
+    argv.insert(argv.end(), {"--user", absl::StrCat(account.uid, ":", account.gid, ":",
+                                                    absl::StrJoin(account.groups, ","))});
+  }
+  if (launch.allow_new_privileges) argv.insert(argv.end(), {"--new-privileges", "allowed"});
+  if (launch.private_tmp) argv.insert(argv.end(), {"--tmp", "private"});
+  for (const std::string& path : launch.read_only) {
+    argv.insert(argv.end(), {"--read-only", path});
   }
   argv.emplace_back("--");
   argv.insert(argv.end(), launch.argv.begin(), launch.argv.end());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/account.h"
 #include "agent/cgroup.h"
 #include "common/runtime/unique_fd.h"
 
@@ -42,6 +43,10 @@ struct ShimLaunch {
   Cgroup group;             // the app is put into it
   uint32_t open_files = 0;  // limits; 0: as the agent's
   uint32_t processes = 0;
+  std::optional<Account> account;  // as whom the app runs; none: as the agent
+  bool allow_new_privileges = false;
+  bool private_tmp = false;  // shim::kTmpDir and kVarTmpDir are in the instance directory
+  std::vector<std::string> read_only;
   std::string mark;
 };
 struct SpawnedShim {

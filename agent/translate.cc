@@ -42,6 +42,7 @@ CommandLine ToCommandLine(const v1::AppSpec& spec) {
   }
   command.dir = spec.dir();
   command.env.insert(spec.env().begin(), spec.env().end());
+  command.env_files.assign(spec.env_files().begin(), spec.env_files().end());
   return command;
 }
 
@@ -76,6 +77,12 @@ Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) 
   const v1::Resources& use = spec.resources();
   assignment.limits = {use.max_cpu_millis(), use.max_memory_bytes(), use.max_processes(),
                        use.max_open_files()};
+  const v1::Isolation& isolation = spec.isolation();
+  assignment.isolation = {isolation.user(),
+                          isolation.group(),
+                          isolation.allow_new_privileges(),
+                          isolation.private_tmp(),
+                          {isolation.read_only().begin(), isolation.read_only().end()}};
   return assignment;
 }
 

@@ -48,10 +48,20 @@ struct UseLimits {
   bool operator==(const UseLimits&) const = default;
 };
 
+// As whom it runs and what it sees of its host.
+struct Isolation {
+  std::string user;  // name or number; empty: as the agent
+  std::string group;
+  bool allow_new_privileges = false;
+  bool private_tmp = false;
+  std::vector<std::string> read_only;
+};
+
 struct CommandLine {
   std::vector<std::string> argv;
   std::string dir;
   std::map<std::string, std::string> env;
+  std::vector<std::string> env_files;  // relative to `dir`; `env` wins
 };
 
 // Code that is fetched from the controller, and made ready by a step of its own, once per node.
@@ -75,6 +85,7 @@ struct Assignment {
   StopPolicy stop;
   RestartPolicy restart;
   UseLimits limits;
+  Isolation isolation;
 };
 
 // "web.3"

@@ -103,6 +103,11 @@ void Confine(int report_fd, const Confinement& confinement) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   Confine(report_fd, start.confinement);
+  char why[256];
+  if (!Isolate(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
+  // Once more: a change of the user takes it away.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != shim) _exit(127);
   if (*dir != '\0' && chdir(dir) != 0) {
     if (errno == ENOENT) Fail(report_fd, "no such directory: %s%s", dir, "");
     Fail(report_fd, "cannot enter directory %s: %s", dir, strerror(errno));

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/shim/isolation.h"
+
 namespace pando::shim {
 
 // What the app is held to from its first instruction on.
@@ -19,6 +21,7 @@ struct AppStart {
   const char* dir = "";  // "" is where we are
   char** argv = nullptr;
   Confinement confinement;
+  Isolation isolation;
 };
 
 struct AppProcess {

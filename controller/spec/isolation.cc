@@ -3,52 +3,15 @@
 #include <yaml-cpp/emitter.h>
 #include <yaml-cpp/emittermanip.h>
 
-#include <algorithm>
 #include <string>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "controller/spec/syntax.h"
 
 namespace pando::controller {
 namespace {
 
 constexpr size_t kMaxEnvFiles = 16;
 constexpr size_t kMaxReadOnly = 16;
-constexpr size_t kLongestPath = 4'095;
-constexpr size_t kLongestAccount = 64;
-constexpr int64_t kLargestId = 4'294'967'294;  // one less than "none"
-
-std::string Refused(std::string_view text, std::string_view what, std::string_view allowed) {
-  return absl::StrCat(Quoted(text), " is not ", what, " (allowed: ", allowed, ")");
-}
-
-bool IsAccountName(std::string_view text) {
-  if (text.empty() || text.size() > kLongestAccount || text[0] == '-') return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.' || c == '$';
-  });
-}
-
-// A name, or a number that is an id.
-Complaint CheckAccount(std::string_view text) {
-  const bool digits = !text.empty() && std::all_of(text.begin(), text.end(),
-                                                   [](char c) { return c >= '0' && c <= '9'; });
-  int64_t id = 0;
-  const bool fine = digits ? absl::SimpleAtoi(text, &id) && id <= kLargestId : IsAccountName(text);
-  if (fine) return std::nullopt;
-  return Refused(text, "a user or group", "a name like www-data, or a number");
-}
-
-Complaint CheckNodePath(std::string_view text) {
-  if (!text.empty() && text[0] == '/' && text.size() <= kLongestPath) return std::nullopt;
-  return Refused(text, "a path", "an absolute one on the nodes, for example /etc");
-}
-
-Complaint CheckEnvFile(std::string_view text) {
-  if (!text.empty() && text.size() <= kLongestPath) return std::nullopt;
-  return Refused(text, "a file", "a path on the nodes, relative to dir, for example .env");
-}
 
 template <auto Set>
 void ReadFlag(const Input& value, v1::Isolation& into) {

@@ -12,6 +12,7 @@
 #include "controller/spec/balancing.h"
 #include "controller/spec/choices.h"
 #include "controller/spec/input.h"
+#include "controller/spec/isolation.h"
 #include "controller/spec/mistakes.h"
 #include "controller/spec/resources.h"
 #include "controller/spec/strategy.h"
@@ -264,6 +265,7 @@ constexpr Field<AppDraft> kAppFields[] = {
      [](const Input& value, AppDraft& into) {
        ReadTextMap(value, CheckEnvName, Anything, *into.spec.mutable_env());
      }},
+    {"env_files", [](const Input& value, AppDraft& into) { ReadEnvFiles(value, into.spec); }},
     {"replicas",
      [](const Input& value, AppDraft& into) {
        ReadWhole<&v1::AppSpec::set_replicas, 0, kMaxReplicas>(value, into.spec);
@@ -285,6 +287,7 @@ constexpr Field<AppDraft> kAppFields[] = {
      }},
     {"resources", [](const Input& value,
                      AppDraft& into) { ReadResources(value, *into.spec.mutable_resources()); }},
+    {"isolation", [](const Input& value, AppDraft& into) { ReadIsolation(value, into.spec); }},
     {"placement",
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Placement>(value, kPlacementFields, *into.spec.mutable_placement());

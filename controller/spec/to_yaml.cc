@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controller/spec/balancing.h"
+#include "controller/spec/isolation.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
 #include "controller/spec/resources.h"
@@ -91,6 +92,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
     out << Key << "env" << Value;
     EmitMap(out, spec.env());
   }
+  EmitEnvFiles(out, spec);
   if (spec.has_replicas()) out << Key << "replicas" << Value << spec.replicas();
   out << Key << "health" << Value;
   EmitHealth(out, spec.health());
@@ -109,6 +111,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
       << EndMap;
 
   EmitResources(out, spec.resources());
+  EmitIsolation(out, spec);
   EmitPlacement(out, spec.placement());
 
   out << Key << "timeouts" << Value << BeginMap;

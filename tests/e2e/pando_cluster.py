@@ -34,8 +34,8 @@ class Cluster:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='pando-e2e-'))
         (self.dir / 'tmp').mkdir()
-        # Agents pass TMPDIR on to the instances, so it marks every process of this cluster.
-        self._mark = f'TMPDIR={self.dir}/tmp'
+        # Agents pass HOME on to the instances, so it marks every process of this cluster.
+        self._mark = f'HOME={self.dir}/tmp'
         self._ports = PortBlock()
         self._daemons = {}
         self._arguments = {}
@@ -59,8 +59,8 @@ class Cluster:
     # ---- daemons ----
 
     def environment(self):
-        kept = {name: os.environ[name] for name in ('PATH', 'HOME', 'LANG') if name in os.environ}
-        return {**kept, 'TMPDIR': f'{self.dir}/tmp'}
+        kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
+        return {**kept, 'HOME': f'{self.dir}/tmp', 'TMPDIR': f'{self.dir}/tmp'}
 
     def start(self, name):
         """Starts a daemon again as it was started before."""
