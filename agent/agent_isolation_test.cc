@@ -56,7 +56,7 @@ TEST_F(AgentIsolationTest, NumbersNeedNoEntry) {
   v1::AppSpec spec = Shell("id -u; id -g; id -G; echo home $HOME");
   spec.mutable_isolation()->set_user("54321");
   spec.mutable_isolation()->set_group("12345");
-  EXPECT_THAT(Run(spec), IsSupersetOf({"o 54321", "o 12345", "o home "}));
+  EXPECT_THAT(Run(spec), IsSupersetOf({"o 54321", "o 12345", "o home"}));
 }
 
 TEST_F(AgentIsolationTest, AGroupAloneKeepsTheUser) {

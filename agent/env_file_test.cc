@@ -18,7 +18,7 @@ using Variables = std::map<std::string, std::string>;
 
 TEST(EnvFileTest, ReadsWhatPeopleWrite) {
   struct Case {
-    const char* name;
+    const char* name = nullptr;
     std::string text;
     Variables want;
   };
@@ -51,7 +51,7 @@ TEST(EnvFileTest, ReadsWhatPeopleWrite) {
 TEST(EnvFileTest, NamesTheLineThatIsWrong) {
   struct Case {
     std::string text;
-    const char* want;
+    const char* want = nullptr;
   };
   const Case cases[] = {
       {"A=1\nB", "line 2: there is no = (needed: NAME=value)"},
@@ -72,7 +72,7 @@ TEST(EnvFileTest, NamesTheLineThatIsWrong) {
 
 TEST(EnvFileTest, LaterFilesWinAndTheOneThatIsWrongIsNamed) {
   const TempDir temp;
-  const std::string dir = temp.path();
+  const std::string& dir = temp.path();
   ASSERT_TRUE(WriteFileAtomically(dir + "/.env", "A=1\nB=1\n").ok());
   ASSERT_TRUE(WriteFileAtomically(dir + "/local", "B=2\n").ok());
   ASSERT_TRUE(WriteFileAtomically(dir + "/bad", "B=2\nC\n").ok());

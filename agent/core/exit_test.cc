@@ -9,10 +9,10 @@ constexpr uint64_t kMib = 1 << 20;
 
 TEST(ExitTest, IsToldInAFewWords) {
   struct Case {
-    const char* name;
+    const char* name = nullptr;
     Exit exit;
-    uint64_t limit;
-    const char* want;
+    uint64_t limit = 0;
+    const char* want = nullptr;
   };
   const Case cases[] = {
       {"a code", {.code = 1}, 0, "exited with code 1"},

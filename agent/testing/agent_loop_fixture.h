@@ -88,11 +88,9 @@ class AgentLoopTest : public testing::Test {
   }
 
   void OnStatus(Status status) {
-    const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
     if (status.pid() != 0) seen_pids_.insert(static_cast<pid_t>(status.pid()));
     history_.push_back(status);
-    status_at_ = now;
     latest_[status.assignment_id()] = std::move(status);
   }
 
@@ -153,7 +151,6 @@ class AgentLoopTest : public testing::Test {
   std::vector<Status> history_;
   std::set<std::string> gone_;
   std::set<pid_t> seen_pids_;
-  std::chrono::steady_clock::time_point status_at_;
   std::thread thread_;
 };
 

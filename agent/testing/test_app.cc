@@ -5,6 +5,7 @@
 //   eat MIB | fork N | files               takes memory; tells how many children it could start,
 //   and
 //                                         how many files it may open
+//   lines N BYTES                         numbered lines of so many bytes, as fast as it can
 //   exit N | wait
 #include <arpa/inet.h>
 #include <signal.h>
@@ -42,6 +43,12 @@ void Eat(size_t bytes) {
   char* const memory = static_cast<char*>(malloc(bytes));
   if (memory != nullptr) memset(memory, 1, bytes);
   printf("ate %p\n", static_cast<void*>(memory));  // or it would be as if it had not
+}
+
+void PrintLines(long count, int bytes) {
+  setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
+  for (long i = 0; i < count; ++i) printf("%ld %0*d\n", i, bytes - 12, 0);
+  fflush(stdout);
 }
 
 void Fork(int count) {
@@ -98,6 +105,9 @@ int main(int argc, char** argv) {
       Eat(strtoul(argv[++i], nullptr, 10) << 20);
     } else if (strcmp(word, "fork") == 0) {
       Fork(atoi(argv[++i]));
+    } else if (strcmp(word, "lines") == 0) {
+      const long count = strtol(argv[++i], nullptr, 10);
+      PrintLines(count, atoi(argv[++i]));
     } else if (strcmp(word, "files") == 0) {
       rlimit limit = {};
       getrlimit(RLIMIT_NOFILE, &limit);

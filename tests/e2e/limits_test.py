@@ -42,7 +42,6 @@ class LimitsTest(ClusterTest):
                    'ctl ps says so')
         messages = [event['message'] for event in self.cluster.events('hog')]
         self.assertTrue(any('OOMKilled at 160 MiB' in message for message in messages), messages)
-        self.assertEqual(self.metric('pando_instance_memory_limit_bytes', 'hog'), 160 << 20)
 
     def test_a_python_hog_never_comes_up(self):
         self.cluster.start_all()
@@ -55,11 +54,13 @@ class LimitsTest(ClusterTest):
         self.cluster.start_all()
         self.cluster.apply('name: hello\n'
                            'command: [python3, -m, http.server, $PORT]\nshell: true\n'
-                           'resources: {max_cpu: 500m, max_processes: 50}\n')
+                           'resources: {max_cpu: 500m, max_memory: 200Mi, max_processes: 50}\n')
         groups = [line for path in self.cluster.dir.glob('*/instances/*/cgroup')
                   for line in path.read_text().split()]
         self.assertTrue(groups)
         self.assertTrue(all(pathlib.Path(group).is_dir() for group in groups), groups)
+        wait_until(lambda: self.metric('pando_instance_memory_limit_bytes', 'hello') == 200 << 20,
+                   60, 'the limit is told')
         self.cluster.ctl('rm', 'hello', '-y')
         wait_until(lambda: not any(pathlib.Path(group).exists() for group in groups), 60,
                    'the groups are gone')
