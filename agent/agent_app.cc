@@ -15,6 +15,7 @@ namespace pando::agent {
 namespace {
 
 constexpr Millis kAddressRetry{1'000};
+constexpr size_t kGroupNameLength = 12;  // of the agent's id: agents of one host differ by it
 
 uint64_t Seed() {
   std::random_device device;
@@ -26,32 +27,55 @@ uint64_t TotalMemoryBytes() {
          static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+// Without groups instances run all the same, held by less: said once, at the start.
+std::unique_ptr<CgroupTree> OpenGroups(const std::string& agent_id) {
+  auto tree = OpenCgroupTree(agent_id.substr(0, kGroupNameLength));
+  if (!tree.ok()) {
+    LogWarn("no control groups: CPU is not limited, memory is looked at once a second",
+            {{"reason", std::string(tree.status().message())}});
+    return nullptr;
+  }
+  for (const auto& [has, what] :
+       {std::pair{(*tree)->limits_memory(), "memory"}, std::pair{(*tree)->limits_cpu(), "cpu"},
+        std::pair{(*tree)->limits_processes(), "pids"}}) {
+    if (!has) LogWarn("a control group controller is missing", {{"controller", what}});
+  }
+  return *std::move(tree);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AgentApp>> AgentApp::Create(AgentOptions options) {
   PANDO_ASSIGN_OR_RETURN(auto data_dir, DataDir::Open(options.data_dir));
   PANDO_ASSIGN_OR_RETURN(AgentState state, AgentState::Load(*data_dir));
+  std::unique_ptr<CgroupTree> groups;
+  if (options.cgroups) groups = OpenGroups(state.agent_id());
   const std::string http_listen = options.http_listen;
   std::unique_ptr<AgentApp> app(
-      new AgentApp(std::move(options), std::move(data_dir), std::move(state)));
+      new AgentApp(std::move(options), std::move(data_dir), std::move(state), std::move(groups)));
   PANDO_RETURN_IF_ERROR(app->http_.Listen(http_listen, "--http-listen"));
   return app;
 }
 
-AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, AgentState state)
+AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, AgentState state,
+                   std::unique_ptr<CgroupTree> groups)
     : options_(std::move(options)),
       data_dir_(std::move(data_dir)),
       state_(std::move(state)),
+      groups_(std::move(groups)),
       metrics_("pando-agent", options_.data_dir),
       agent_metrics_(metrics_),
       http_(loop_, metrics_),
       address_(options_.advertise_address),
-      instances_(loop_, agent_metrics_, state_, {options_.shim_path, options_.node, options_.ports},
+      instances_(loop_, agent_metrics_, state_,
+                 {options_.shim_path, options_.node, options_.ports, groups_.get()},
                  {.status = [this](v1::InstanceStatus s) { controller_.SendStatus(std::move(s)); },
                   .gone = [this](const std::string& id) { controller_.SendGone(id); },
                   .closing = [this](const std::string& dir) { logs_.Finish(dir); }},
                  Seed()),
-      usage_(loop_, options_.data_dir, [this] { return instances_.UsageSubjects(); }),
+      usage_(
+          loop_, groups_.get(), options_.data_dir, [this] { return instances_.UsageSubjects(); },
+          [this] { instances_.OnUsage(usage_.instances()); }),
       instance_metrics_(std::make_shared<InstanceMetrics>(instances_, usage_)),
       logs_(loop_, {.has_room = [this] { return controller_.HasLogRoom(); },
                     .send = [this](v1::LogChunk c) { controller_.SendLogChunk(std::move(c)); }}),

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "agent/agent_loop.h"
 #include "agent/agent_options.h"
+#include "agent/cgroup.h"
 #include "agent/controller_client.h"
 #include "agent/instance_metrics.h"
 #include "agent/local_address.h"
@@ -33,7 +34,8 @@ class AgentApp {
   void RequestStop();
 
  private:
-  AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, AgentState state);
+  AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, AgentState state,
+           std::unique_ptr<CgroupTree> groups);
 
   void FindAddressThenConnect(bool told);
   v1::Hello MakeHello() const;
@@ -45,6 +47,7 @@ class AgentApp {
   AgentOptions options_;
   std::unique_ptr<DataDir> data_dir_;  // holds the lock: one agent per directory
   AgentState state_;
+  std::unique_ptr<CgroupTree> groups_;  // null: the host has none
   EventLoop loop_;
   Metrics metrics_;
   AgentMetrics agent_metrics_;

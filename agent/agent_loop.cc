@@ -33,6 +33,7 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
     : loop_(loop),
       metrics_(metrics),
       state_(state),
+      groups_(config.groups),
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
@@ -59,12 +60,6 @@ void AgentLoop::Start() {
 }
 
 void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
-  auto found = FindInstance(dir, BootId());
-  if (!found.ok()) {
-    LogError("instance is not taken over",
-             {{"assignment", id}, {"reason", std::string(found.status().message())}});
-    return;
-  }
   v1::Orders order;
   const auto bytes = dir.ReadOrder();
   std::vector<Assignment> assignments;
@@ -76,6 +71,12 @@ void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
     assignments[0].id = {id};
   }
   const AssignmentId assignment_id = assignments[0].id;
+  auto found = FindInstance(dir, BootId(), assignments[0].limits.memory_bytes);
+  if (!found.ok()) {
+    LogError("instance is not taken over",
+             {{"assignment", id}, {"reason", std::string(found.status().message())}});
+    return;
+  }
   if (found->shim) {
     LogInfo("instance taken over", {{"instance", InstanceName(assignments[0])},
                                     {"pid", absl::StrCat(found->remains.pid)},
@@ -117,9 +118,22 @@ std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
 std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
   std::vector<UsageSampler::Subject> subjects;
   for (const auto& [id, running] : running_) {
-    if (running.shim_pid > 0) subjects.push_back({id, running.incarnation, running.shim_pid});
+    if (running.shim_pid <= 0) continue;
+    const Assignment* const assignment = supervisor_.Find(id);
+    subjects.push_back({id, running.incarnation, running.shim_pid, running.group,
+                        assignment != nullptr ? assignment->limits.memory_bytes : 0});
   }
   return subjects;
+}
+
+void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage) {
+  for (const auto& [id, used] : usage) {
+    const auto running = running_.find(id);
+    if (running == running_.end() || running->second.incarnation != used.incarnation) continue;
+    const bool held =
+        !running->second.group.empty() && groups_ != nullptr && groups_->limits_memory();
+    if (!held) Feed(id, MemoryUsed{used.incarnation, used.usage.memory_bytes});
+  }
 }
 
 std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
@@ -185,9 +199,10 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
   Running& running = running_[id];
   running.incarnation = incarnation;
   running.spawned_at = loop_.Now();
-  running.shim_pid = shim.pid;
+  running.shim_pid = shim.id.pid;
+  running.group = shim.group;
   running.shim = std::make_unique<ShimClient>(
-      loop_, std::move(shim.session), shim.pid, std::move(shim.pidfd),
+      loop_, std::move(shim),
       [this, id, incarnation](const ShimEvent& event) { OnShim(id, incarnation, event); });
 }
 
@@ -201,9 +216,10 @@ void AgentLoop::OnShim(const AssignmentId& id, uint32_t incarnation, const ShimE
     running_[id].failure = failed->reason;  // told when the shim is gone and its lock free
   } else if (const auto* exited = std::get_if<ShimExited>(&event)) {
     metrics_.exits_total.Increment();
-    Feed(id, Exited{incarnation, exited->code, exited->signal});
+    Feed(id, Exited{incarnation, exited->exit});
   } else {
     const std::string failure = running_[id].failure;
+    RemoveCgroup(running_[id].group);  // busy: the next start tells
     running_.erase(id);
     if (failure.empty()) {
       Feed(id, Ended{incarnation});
@@ -245,7 +261,7 @@ void AgentLoop::Do(const Report& report) {
   uplink_.status(ToMessage(status));
   // Last: the controller hears of an exit without waiting for the disk.
   state_.InstanceOf(status.assignment.value)
-      .WriteState({status.incarnation, status.phase, status.failed_starts});
+      .WriteState({status.incarnation, status.phase, status.failed_starts, status.oom_kills});
 }
 
 void AgentLoop::Do(const Gone& gone) {

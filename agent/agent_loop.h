@@ -51,6 +51,8 @@ class AgentLoop {
   std::vector<v1::InstanceStatus> Statuses() const;
   // The shims that run: whose usage is to be read.
   std::vector<UsageSampler::Subject> UsageSubjects() const;
+  // As the sampler read it: where no control group holds memory, too much of it ends an instance.
+  void OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage);
   // The version of the orders carried out last; 0 before the first.
   uint64_t orders_version() const { return orders_version_; }
   // Empty when the instance is not known.
@@ -66,6 +68,7 @@ class AgentLoop {
     uint32_t incarnation = 0;
     Instant spawned_at;
     pid_t shim_pid = 0;
+    Cgroup group;
     std::unique_ptr<ShimClient> shim;
     std::string failure;  // why the app could not be started
   };
@@ -90,6 +93,7 @@ class AgentLoop {
   EventLoop& loop_;
   AgentMetrics& metrics_;
   AgentState& state_;
+  const CgroupTree* groups_;
   Uplink uplink_;
   std::mt19937_64 random_;
   Supervisor supervisor_;

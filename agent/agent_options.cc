@@ -61,6 +61,8 @@ void AgentFlags::AddTo(Flags& flags) {
             "Most instances to run (default: the ports there are, at most 1000)");
   flags.AddSwitch("stop-instances-on-exit", stop_instances_on_exit,
                   "Stop all instances when the agent is stopped; else they go on running");
+  flags.AddSwitch("no-cgroups", no_cgroups,
+                  "Use no control groups: memory is looked at instead, CPU is not limited");
   flags.AddSwitch("insecure", insecure, "Allow --http-listen beyond loopback");
   flags.Add("shim", shim, "The pando-shim program (default: beside the agent)");
 }
@@ -84,6 +86,7 @@ absl::StatusOr<AgentOptions> AgentFlags::Read() const {
   const uint32_t most = std::min(options.ports.size(), kMostInstances);
   options.max_instances = max_instances > 0 ? max_instances : most;
   options.stop_instances_on_exit = stop_instances_on_exit;
+  options.cgroups = !no_cgroups;
   if (shim.empty()) {
     std::error_code ignored;
     const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);

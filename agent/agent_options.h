@@ -22,6 +22,7 @@ struct AgentOptions {
   std::map<std::string, std::string> labels;
   uint32_t max_instances = 0;
   bool stop_instances_on_exit = false;
+  bool cgroups = true;
   std::string shim_path;
 };
 
@@ -35,6 +36,7 @@ struct AgentFlags {
   std::vector<std::string> labels;
   uint32_t max_instances = 0;
   bool stop_instances_on_exit = false;
+  bool no_cgroups = false;
   bool insecure = false;
   std::string shim;
 

@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "agent/shim/protocol.h"
 #include "common/base/status_macros.h"
@@ -29,6 +31,7 @@ namespace {
 constexpr char kOrderFile[] = "order.pb";
 constexpr char kLockFile[] = "lock";
 constexpr char kStateFile[] = "state";
+constexpr char kCgroupFile[] = "cgroup";
 
 // Lines of "name=value".
 class Fields {
@@ -56,6 +59,18 @@ std::optional<Fields> ReadFields(const std::string& path) {
   const auto text = ReadFile(path);
   if (!text.ok()) return std::nullopt;
   return Fields(*text);
+}
+
+// As a whole, but not synced.
+absl::Status WriteFast(const std::string& path, const std::string& text) {
+  const std::string temporary = absl::StrCat(path, ".tmp");
+  const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (fd.valid() &&
+      write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      rename(temporary.c_str(), path.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
 }
 
 }  // namespace
@@ -105,13 +120,16 @@ std::optional<RunRecord> InstanceDir::ReadRun() const {
 std::optional<ExitRecord> InstanceDir::ReadExit() const {
   auto fields = ReadFields(absl::StrCat(path_, "/", shim::kExitFile));
   if (!fields) return std::nullopt;
-  ExitRecord exit;
-  fields->Read("incarnation", exit.incarnation);
-  fields->Read("code", exit.code);
-  fields->Read("signal", exit.signal);
-  exit.error = fields->Text("error");
-  if (exit.incarnation == 0) return std::nullopt;
-  return exit;
+  ExitRecord record;
+  fields->Read("incarnation", record.incarnation);
+  fields->Read("code", record.exit.code);
+  fields->Read("signal", record.exit.signal);
+  fields->Read("oom_kills", record.exit.oom_kills);
+  fields->Read("cpu_ms", record.exit.cpu_ms);
+  fields->Read("max_resident_bytes", record.exit.max_resident_bytes);
+  record.error = fields->Text("error");
+  if (record.incarnation == 0) return std::nullopt;
+  return record;
 }
 
 std::optional<StateRecord> InstanceDir::ReadState() const {
@@ -120,6 +138,7 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
   StateRecord state;
   fields->Read("incarnation", state.incarnation);
   fields->Read("failed_starts", state.failed_starts);
+  fields->Read("oom_kills", state.oom_kills);
   const auto phase = ParsePhase(fields->Text("phase"));
   if (state.incarnation == 0 || !phase) return std::nullopt;
   state.phase = *phase;
@@ -129,14 +148,40 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
 void InstanceDir::WriteState(const StateRecord& state) const {
   const std::string text =
       absl::StrCat("incarnation=", state.incarnation, "\nphase=", PhaseName(state.phase),
-                   "\nfailed_starts=", state.failed_starts, "\n");
-  const std::string path = absl::StrCat(path_, "/", kStateFile);
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd.valid()) return;
-  if (write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
-    rename(temporary.c_str(), path.c_str());
+                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills, "\n");
+  WriteFast(absl::StrCat(path_, "/", kStateFile), text).IgnoreError();
+}
+
+absl::Status InstanceDir::WriteCgroup(const Cgroup& group) const {
+  const std::string path = absl::StrCat(path_, "/", kCgroupFile);
+  if (group.empty() && access(path.c_str(), F_OK) != 0) return absl::OkStatus();
+  return WriteFast(path, absl::StrJoin(group, "\n"));
+}
+
+Cgroup InstanceDir::ReadCgroup() const {
+  const auto text = ReadFile(absl::StrCat(path_, "/", kCgroupFile));
+  if (!text.ok()) return {};
+  Cgroup group = absl::StrSplit(*text, '\n', absl::SkipEmpty());
+  // What is in these groups gets killed: none but one of this instance.
+  const std::string name = std::filesystem::path(path_).filename();
+  std::erase_if(group, [&name](const std::string& dir) {
+    return !absl::EndsWith(dir, absl::StrCat("/", name));
+  });
+  return group;
+}
+
+absl::Status InstanceDir::MakeTmp() const {
+  for (const char* name : {shim::kTmpDir, shim::kVarTmpDir}) {
+    const std::string dir = absl::StrCat(path_, "/", name);
+    std::error_code error;
+    std::filesystem::remove_all(dir, error);
+    // As /tmp is: for all, but each may delete only his own.
+    if (error || mkdir(dir.c_str(), 0700) != 0 || chmod(dir.c_str(), 01777) != 0) {
+      return absl::ErrnoToStatus(error ? error.value() : errno,
+                                 absl::StrCat("isolation.private_tmp: cannot make ", dir));
+    }
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<UniqueFd> InstanceDir::Lock() const {

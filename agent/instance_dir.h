@@ -2,6 +2,8 @@
 //   order.pb   what was ordered: an Orders of one assignment and its revision
 //   lock       held (flock) by the shim, so that an instance never runs twice
 //   run        who runs, written by the shim;   exit   how it ended, written by the shim
+//   cgroup     the directories of its control group
+//   tmp, var-tmp   what /tmp and /var/tmp are to the app, if its spec wants its own
 //   state      the health the agent saw last, so that its restart does not forget it
 //   shim.sock  where the shim listens;          out.log  what the app prints
 #pragma once
@@ -11,6 +13,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "agent/cgroup.h"
+#include "agent/core/exit.h"
 #include "agent/core/phase.h"
 #include "agent/process.h"
 #include "common/runtime/unique_fd.h"
@@ -28,8 +32,7 @@ struct RunRecord {
 
 struct ExitRecord {
   uint32_t incarnation = 0;
-  int code = 0;
-  int signal = 0;
+  Exit exit;
   std::string error;  // not empty: it could not be started
 };
 
@@ -37,6 +40,7 @@ struct StateRecord {
   uint32_t incarnation = 0;
   Phase phase = Phase::kStarting;
   uint32_t failed_starts = 0;
+  uint32_t oom_kills = 0;
 };
 
 class InstanceDir {
@@ -56,6 +60,13 @@ class InstanceDir {
   std::optional<StateRecord> ReadState() const;
   // Not synced: after a power cut no process is left whose health could be remembered.
   void WriteState(const StateRecord& state) const;
+
+  // Before the group is made; empty when there is none. Not synced: a power cut ends groups too.
+  absl::Status WriteCgroup(const Cgroup& group) const;
+  Cgroup ReadCgroup() const;
+
+  // The app's own /tmp and /var/tmp, empty.
+  absl::Status MakeTmp() const;
 
   // kUnavailable: a shim holds it, so one is running.
   absl::StatusOr<UniqueFd> Lock() const;

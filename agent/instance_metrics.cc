@@ -23,12 +23,21 @@ const MetricDefinition kFailedStarts{"pando_instance_failed_starts", MetricType:
                                      kInstance};
 const MetricDefinition kCpu{"pando_instance_cpu_seconds_total", MetricType::Counter,
                             "CPU time of all processes of the instance", kInstance};
-const MetricDefinition kMemory{"pando_instance_memory_bytes", MetricType::Gauge,
-                               "Resident memory of all processes of the instance", kInstance};
+const MetricDefinition kMemory{
+    "pando_instance_memory_bytes", MetricType::Gauge,
+    "Memory of all processes of the instance; by its control group, without cached "
+    "files, or else resident",
+    kInstance};
 const MetricDefinition kFds{"pando_instance_open_fds", MetricType::Gauge,
                             "Open file descriptors of all processes of the instance", kInstance};
 const MetricDefinition kProcesses{"pando_instance_processes", MetricType::Gauge,
                                   "Processes of the instance", kInstance};
+const MetricDefinition kMemoryLimit{"pando_instance_memory_limit_bytes", MetricType::Gauge,
+                                    "What the instance's memory is held to; absent: to nothing",
+                                    kInstance};
+const MetricDefinition kOomKills{
+    "pando_agent_instance_oom_kills_total", MetricType::Counter,
+    "Ends of the instance for want of memory, since it was placed on this node", kInstance};
 const MetricDefinition kOrdersVersion{
     "pando_agent_orders_version", MetricType::Gauge, "Version of the orders carried out last", {}};
 const MetricDefinition kNodeCpu{
@@ -51,14 +60,15 @@ const MetricDefinition kNodeOomKills{
 }  // namespace
 
 std::vector<MetricDefinition> InstanceMetrics::Definitions() {
-  return {kReady,    kRestarts,   kFailedStarts,   kCpu,         kMemory,
-          kFds,      kProcesses,  kOrdersVersion,  kNodeCpu,     kNodeCpus,
-          kNodeLoad, kNodeMemory, kNodeMemoryFree, kNodeOomKills};
+  return {kReady,       kRestarts,   kFailedStarts,   kOomKills,      kCpu,     kMemory,
+          kMemoryLimit, kFds,        kProcesses,      kOrdersVersion, kNodeCpu, kNodeCpus,
+          kNodeLoad,    kNodeMemory, kNodeMemoryFree, kNodeOomKills};
 }
 
 std::vector<prometheus::MetricFamily> InstanceMetrics::Collect() const {
   MetricSamples ready(kReady), restarts(kRestarts), failed_starts(kFailedStarts), cpu(kCpu),
-      memory(kMemory), fds(kFds), processes(kProcesses), orders(kOrdersVersion);
+      memory(kMemory), memory_limit(kMemoryLimit), oom_kills(kOomKills), fds(kFds),
+      processes(kProcesses), orders(kOrdersVersion);
   for (const v1::InstanceStatus& status : instances_.Statuses()) {
     const std::vector<std::string> labels{status.app(),
                                           absl::StrCat(status.app(), ".", status.slot()),
@@ -66,18 +76,22 @@ std::vector<prometheus::MetricFamily> InstanceMetrics::Collect() const {
     ready.Add(status.phase() == v1::InstanceStatus::READY ? 1 : 0, labels);
     restarts.Add(status.restarts(), labels);
     failed_starts.Add(status.failed_starts(), labels);
+    oom_kills.Add(status.oom_kills(), labels);
     const auto used = usage_.instances().find({status.assignment_id()});
     if (used == usage_.instances().end()) continue;
     const TreeUsage& usage = used->second.usage;
     cpu.Add(usage.cpu_seconds, labels);
     memory.Add(static_cast<double>(usage.memory_bytes), labels);
+    if (used->second.max_memory_bytes > 0) {
+      memory_limit.Add(static_cast<double>(used->second.max_memory_bytes), labels);
+    }
     fds.Add(usage.open_fds, labels);
     processes.Add(usage.processes, labels);
   }
   orders.Add(static_cast<double>(instances_.orders_version()));
   std::vector<prometheus::MetricFamily> families{
-      ready.Take(),  restarts.Take(), failed_starts.Take(), cpu.Take(),
-      memory.Take(), fds.Take(),      processes.Take(),     orders.Take()};
+      ready.Take(),  restarts.Take(),     failed_starts.Take(), oom_kills.Take(), cpu.Take(),
+      memory.Take(), memory_limit.Take(), fds.Take(),           processes.Take(), orders.Take()};
   if (const std::optional<HostUsage>& host = usage_.host()) {
     const auto add = [&families](const MetricDefinition& definition, double value) {
       MetricSamples samples(definition);

@@ -8,11 +8,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/account.h"
+#include "agent/env_file.h"
 #include "agent/environment.h"
 #include "agent/port_reservation.h"
+#include "agent/remains.h"
 #include "agent/shim/start_time.h"
 #include "agent/shim_client.h"
 #include "common/base/status_macros.h"
+#include "common/runtime/log.h"
 
 namespace pando::agent {
 namespace {
@@ -44,26 +48,44 @@ absl::StatusOr<SpawnedShim> ConnectToShim(const InstanceDir& dir) {
     return absl::UnavailableError("the instance's shim has no pid");
   }
   // The shim's own pid, from its listen(): it holds the connection, so it runs.
-  auto pidfd = OpenProcess({peer.pid, shim::ReadStartTime(peer.pid)});
+  const ProcessId id{peer.pid, shim::ReadStartTime(peer.pid)};
+  auto pidfd = OpenProcess(id);
   if (!pidfd) return absl::UnavailableError("the instance's shim has just ended");
-  return SpawnedShim{peer.pid, *std::move(pidfd), std::move(session)};
+  return SpawnedShim{id, *std::move(pidfd), std::move(session), {}, ""};
 }
 
 // How the last incarnation ended, for one that does not run.
 std::string DescribeEnd(const std::optional<RunRecord>& run, const std::optional<ExitRecord>& exit,
-                        const std::string& boot_id) {
+                        const std::string& boot_id, uint64_t max_memory_bytes) {
   if (exit && (!run || exit->incarnation >= run->incarnation)) {
-    return exit->error.empty() ? DescribeExit(exit->code, exit->signal) : exit->error;
+    return exit->error.empty() ? DescribeExit(exit->exit, max_memory_bytes) : exit->error;
   }
   if (!run) return "";
   return run->boot_id != boot_id ? "the host was restarted" : "its shim was killed";
 }
 
-void KillAllRemains(const RunRecord& run) {
+// The shim is gone. What cannot be killed, being in uninterruptible sleep, is told and left: the
+// others are not to wait for it.
+void KillAllRemains(const Traces& traces, const InstanceDir& dir) {
+  int left = 0;
   for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
-    if (KillRemains(run.app, run.shim.pid) == 0) return;
+    left = KillRemains(traces);
+    if (left == 0) return;
     poll(nullptr, 0, kPollMs);
   }
+  LogWarn("what is left of an instance cannot be killed",
+          {{"instance_dir", dir.path()}, {"processes", absl::StrCat(left)}});
+}
+
+absl::Status CheckMayIsolate(const Isolation& isolation) {
+  if (geteuid() == 0) return absl::OkStatus();
+  if (isolation.private_tmp) {
+    return absl::PermissionDeniedError("isolation.private_tmp needs an agent that runs as root");
+  }
+  if (!isolation.read_only.empty()) {
+    return absl::PermissionDeniedError("isolation.read_only needs an agent that runs as root");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -73,7 +95,13 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
   if (assignment.command.argv.empty() || assignment.command.argv[0].empty()) {
     return absl::InvalidArgumentError("the app has no command");
   }
+  const Isolation& isolation = assignment.isolation;
+  PANDO_RETURN_IF_ERROR(CheckMayIsolate(isolation));
+  PANDO_ASSIGN_OR_RETURN(std::optional<Account> account, FindAccount(isolation));
+  PANDO_ASSIGN_OR_RETURN(const auto file_variables,
+                         ReadEnvFiles(assignment.command.env_files, assignment.command.dir));
   PANDO_ASSIGN_OR_RETURN(const UniqueFd lock, dir.Lock());
+  if (isolation.private_tmp) PANDO_RETURN_IF_ERROR(dir.MakeTmp());
   std::optional<UniqueFd> reservation;
   const auto port = ports_.Allocate(spawn.previous_port, [&](uint16_t candidate) {
     reservation = ReservePort(candidate);
@@ -83,18 +111,37 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
     return absl::ResourceExhaustedError(absl::StrCat("no free port in ", config_.ports.first, "-",
                                                      config_.ports.last, " (--port-range)"));
   }
+  const UseLimits& limits = assignment.limits;
+  Cgroup group;
+  if (config_.groups != nullptr) {
+    group = config_.groups->At(assignment.id.value);
+    PANDO_RETURN_IF_ERROR(dir.WriteCgroup(group));
+    PANDO_RETURN_IF_ERROR(
+        config_.groups->Make(group, {limits.cpu_millis, limits.memory_bytes, limits.processes}));
+  }
+  const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
   return SpawnShim({.shim_path = config_.shim_path,
                     .instance_dir = dir.path(),
                     .app_dir = assignment.command.dir,
                     .argv = assignment.command.argv,
-                    .environment = AppEnvironment(environ, assignment, config_.node, *port),
+                    .environment = AppEnvironment(environ, account, file_variables, assignment,
+                                                  config_.node, dir.path(), *port),
                     .incarnation = spawn.incarnation,
                     .port = *port,
                     .port_fd = reservation->get(),
-                    .lock_fd = lock.get()});
+                    .lock_fd = lock.get(),
+                    .group = std::move(group),
+                    .open_files = limits.open_files,
+                    .processes = counts_processes ? 0 : limits.processes,
+                    .account = std::move(account),
+                    .allow_new_privileges = isolation.allow_new_privileges,
+                    .private_tmp = isolation.private_tmp,
+                    .read_only = isolation.read_only,
+                    .mark = InstanceMark(dir.path())});
 }
 
-absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id) {
+absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,
+                                           uint64_t max_memory_bytes) {
   FoundInstance found;
   Remains& remains = found.remains;
   for (int waited = 0; waited < kAnswerTimeoutMs; waited += kPollMs) {
@@ -109,6 +156,8 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
         remains.pid = running.app.pid;
         remains.started_unix_ms = running.started_unix_ms;
         found.shim = *std::move(shim);
+        found.shim->group = dir.ReadCgroup();
+        found.shim->mark = InstanceMark(dir.path());
         break;
       }
     }
@@ -122,14 +171,23 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
   if (!found.shim) {
     const auto run = dir.ReadRun();
     const auto exit = dir.ReadExit();
-    if (run && run->boot_id == boot_id) KillAllRemains(*run);
-    remains.ended_because = DescribeEnd(run, exit, boot_id);
+    Traces traces{std::nullopt, {}, dir.ReadCgroup(), ""};
+    if (run && run->boot_id == boot_id) {
+      traces.mark = InstanceMark(dir.path());
+      traces.app = run->app;
+      traces.shim = run->shim;
+    }
+    KillAllRemains(traces, dir);
+    RemoveCgroup(traces.group);
+    remains.ended_because = DescribeEnd(run, exit, boot_id, max_memory_bytes);
+    if (exit && exit->error.empty()) remains.last_exit = exit->exit;
     if (run) remains.port = run->port;
     if (run) remains.started_unix_ms = run->started_unix_ms;
     remains.incarnation = std::max(
         {run ? run->incarnation : 0, exit ? exit->incarnation : 0, state ? state->incarnation : 0});
   }
   if (state) remains.failed_starts = state->failed_starts;
+  if (state) remains.oom_kills = state->oom_kills;
   if (state && state->incarnation == remains.incarnation) remains.phase = state->phase;
   return found;
 }

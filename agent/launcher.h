@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "agent/cgroup.h"
 #include "agent/core/instance.h"
 #include "agent/core/port_allocator.h"
 #include "agent/instance_dir.h"
@@ -17,6 +18,7 @@ struct LauncherConfig {
   std::string shim_path;
   std::string node;
   PortRange ports;
+  const CgroupTree* groups = nullptr;  // null: the host has none; outlives the launcher
 };
 
 class Launcher {
@@ -39,7 +41,8 @@ struct FoundInstance {
   std::optional<SpawnedShim> shim;  // of an instance that runs; session and pidfd are open
 };
 // Blocks for up to a second when a shim that runs does not answer; it is an error if it never does.
-// Kills what is left of an app whose shim is gone.
-absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id);
+// Kills what is left of an app whose shim is gone. `max_memory_bytes` is what it was held to.
+absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,
+                                           uint64_t max_memory_bytes);
 
 }  // namespace pando::agent

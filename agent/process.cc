@@ -1,6 +1,5 @@
 #include "agent/process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -14,9 +13,8 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_join.h"
 #include "agent/shim/protocol.h"
 #include "agent/shim/start_time.h"
 #include "common/runtime/data_dir.h"
@@ -26,34 +24,6 @@ namespace {
 
 // Not in Debian 12's headers of glibc as functions for C++ everywhere: called by number.
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
-
-struct ProcStat {
-  pid_t group = 0;
-  pid_t session = 0;
-  bool zombie = false;
-};
-
-std::optional<ProcStat> ReadProcStat(pid_t pid) {
-  const auto text = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
-  if (!text.ok()) return std::nullopt;
-  const size_t name_end = text->rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= text->size()) return std::nullopt;
-  // Behind the name: state ppid pgrp session ...
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(absl::string_view(*text).substr(name_end + 2), ' ');
-  ProcStat stat;
-  if (fields.size() < 4 || !absl::SimpleAtoi(fields[2], &stat.group) ||
-      !absl::SimpleAtoi(fields[3], &stat.session)) {
-    return std::nullopt;
-  }
-  stat.zombie = fields[0] == "Z" || fields[0] == "X";
-  return stat;
-}
-
-bool IsRemnant(pid_t pid, pid_t group, pid_t session) {
-  const auto stat = ReadProcStat(pid);
-  return stat && !stat->zombie && stat->group == group && stat->session == session;
-}
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -84,24 +54,6 @@ bool SignalProcess(const UniqueFd& pidfd, int signal) {
   return syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
-int KillRemains(const ProcessId& app, pid_t shim) {
-  int found = 0;
-  DIR* const proc = opendir("/proc");
-  if (proc == nullptr) return 0;
-  const absl::Cleanup close_proc = [proc] { closedir(proc); };
-  while (const dirent* entry = readdir(proc)) {
-    pid_t pid = 0;
-    if (!absl::SimpleAtoi(entry->d_name, &pid) || !IsRemnant(pid, app.pid, shim)) continue;
-    // The leader's name is known exactly; were it somebody else, so would be the group.
-    if (pid == app.pid && shim::ReadStartTime(pid) != app.start_time) return 0;
-    const UniqueFd pidfd(PidfdOpen(pid));
-    if (!pidfd.valid() || !IsRemnant(pid, app.pid, shim)) continue;
-    SignalProcess(pidfd, SIGKILL);
-    ++found;
-  }
-  return found;
-}
-
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -125,8 +77,25 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
                                    "--instance-dir",
                                    launch.instance_dir,
                                    "--app-dir",
-                                   launch.app_dir,
-                                   "--"};
+                                   launch.app_dir};
+  for (const std::string& dir : launch.group) argv.insert(argv.end(), {"--cgroup", dir});
+  if (launch.open_files > 0) {
+    argv.insert(argv.end(), {"--open-files", absl::StrCat(launch.open_files)});
+  }
+  if (launch.processes > 0) {
+    argv.insert(argv.end(), {"--processes", absl::StrCat(launch.processes)});
+  }
+  if (launch.account) {
+    const Account& account = *launch.account;
+    argv.insert(argv.end(), {"--user", absl::StrCat(account.uid, ":", account.gid, ":",
+                                                    absl::StrJoin(account.groups, ","))});
+  }
+  if (launch.allow_new_privileges) argv.insert(argv.end(), {"--new-privileges", "allowed"});
+  if (launch.private_tmp) argv.insert(argv.end(), {"--tmp", "private"});
+  for (const std::string& path : launch.read_only) {
+    argv.insert(argv.end(), {"--read-only", path});
+  }
+  argv.emplace_back("--");
   argv.insert(argv.end(), launch.argv.begin(), launch.argv.end());
   std::vector<std::string> environment = launch.environment;
 
@@ -152,12 +121,16 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
-  const int error = posix_spawn(&spawned.pid, launch.shim_path.c_str(), &files, &attributes,
+  const int error = posix_spawn(&spawned.id.pid, launch.shim_path.c_str(), &files, &attributes,
                                 Pointers(argv).data(), Pointers(environment).data());
   if (error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", launch.shim_path));
   }
-  spawned.pidfd.reset(PidfdOpen(spawned.pid));  // our child, not waited for: its pid is its own
+  spawned.group = launch.group;
+  spawned.mark = launch.mark;
+  // Our child, not waited for: its pid is its own.
+  spawned.pidfd.reset(PidfdOpen(spawned.id.pid));
+  spawned.id.start_time = shim::ReadStartTime(spawned.id.pid);
   return spawned;
 }
 

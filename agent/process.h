@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/account.h"
+#include "agent/cgroup.h"
 #include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
@@ -28,10 +30,6 @@ std::optional<UniqueFd> OpenProcess(const ProcessId& id);
 // False when it is gone.
 bool SignalProcess(const UniqueFd& pidfd, int signal);
 
-// Kills (SIGKILL) the app and what is left of its process group after its shim vanished. Returns
-// how many were still there: call again until it is none. `shim` was the session's leader.
-int KillRemains(const ProcessId& app, pid_t shim);
-
 struct ShimLaunch {
   std::string shim_path;
   std::string instance_dir;
@@ -40,13 +38,23 @@ struct ShimLaunch {
   std::vector<std::string> environment;  // "NAME=value"
   uint32_t incarnation = 0;
   uint16_t port = 0;
-  int port_fd = -1;  // the port's reservation
-  int lock_fd = -1;  // the instance directory's lock
+  int port_fd = -1;         // the port's reservation
+  int lock_fd = -1;         // the instance directory's lock
+  Cgroup group;             // the app is put into it
+  uint32_t open_files = 0;  // limits; 0: as the agent's
+  uint32_t processes = 0;
+  std::optional<Account> account;  // as whom the app runs; none: as the agent
+  bool allow_new_privileges = false;
+  bool private_tmp = false;  // shim::kTmpDir and kVarTmpDir are in the instance directory
+  std::vector<std::string> read_only;
+  std::string mark;
 };
 struct SpawnedShim {
-  pid_t pid = 0;
+  ProcessId id;
   UniqueFd pidfd;
   UniqueFd session;
+  Cgroup group;
+  std::string mark;  // in the environment of all it starts, see agent/remains.h
 };
 // Starts a shim in its own session; it outlives this process. The descriptors are inherited.
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch);

@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/remains.h"
 
 namespace pando::agent {
 namespace {
@@ -51,8 +52,14 @@ std::optional<ShimEvent> ParseShimLine(absl::string_view line) {
   }
   if (words[0] == "exited") {
     ShimExited exited;
-    if (!ReadNumbers(words, exited.incarnation, exited.code, exited.signal)) return std::nullopt;
-    return exited;
+    Exit& exit = exited.exit;
+    // Shims of an earlier version, which run on when the agent is upgraded, say less.
+    if (ReadNumbers(words, exited.incarnation, exit.code, exit.signal) ||
+        ReadNumbers(words, exited.incarnation, exit.code, exit.signal, exit.oom_kills, exit.cpu_ms,
+                    exit.max_resident_bytes)) {
+      return exited;
+    }
+    return std::nullopt;
   }
   if (words[0] == "failed" && words.size() >= 2) {
     ShimFailed failed;
@@ -66,11 +73,11 @@ std::optional<ShimEvent> ParseShimLine(absl::string_view line) {
 
 class ShimClient::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(EventLoop& loop, UniqueFd session, pid_t shim_pid, UniqueFd pidfd, Handler handler)
+  Session(EventLoop& loop, SpawnedShim shim, Handler handler)
       : loop_(loop),
-        shim_pid_(shim_pid),
-        socket_(loop.io(), asio::local::stream_protocol(), session.release()),
-        pidfd_(loop.io(), pidfd.release()),
+        traces_{std::nullopt, shim.id, std::move(shim.group), std::move(shim.mark)},
+        socket_(loop.io(), asio::local::stream_protocol(), shim.session.release()),
+        pidfd_(loop.io(), shim.pidfd.release()),
         handler_(std::move(handler)) {}
 
   void Begin() { ReadLine(); }
@@ -105,7 +112,7 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
                            asio::buffers_begin(data) + static_cast<std::ptrdiff_t>(size - 1));
     buffer_.consume(size);
     if (const auto event = ParseShimLine(line)) {
-      if (const auto* running = std::get_if<ShimRunning>(&*event)) app_ = running->app;
+      if (const auto* running = std::get_if<ShimRunning>(&*event)) traces_.app = running->app;
       app_is_over_ = !std::holds_alternative<ShimRunning>(*event);
       handler_(*event);
     }
@@ -121,13 +128,19 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
       if (!self->handler_ || error) return;
       siginfo_t info = {};  // reaps it if it is our child
       waitid(P_PIDFD, static_cast<id_t>(self->pidfd_.native_handle()), &info, WEXITED | WNOHANG);
+      // One that ended by itself has cleared up; what is in the control group goes all the same.
+      const bool was_killed = info.si_pid != 0 && info.si_code != CLD_EXITED;
+      if (self->app_is_over_ && !was_killed) {
+        self->traces_.app.reset();
+        self->traces_.mark.clear();
+      }
       self->ClearUp(0);
     });
   }
 
   void ClearUp(int polls) {
     if (!handler_) return;
-    if (!app_is_over_ && app_ && polls < kRemainsPolls && KillRemains(*app_, shim_pid_) > 0) {
+    if (polls < kRemainsPolls && KillRemains(traces_) > 0) {
       loop_.RunAfter(kRemainsPoll,
                      [self = shared_from_this(), polls] { self->ClearUp(polls + 1); });
       return;
@@ -138,19 +151,16 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
   }
 
   EventLoop& loop_;
-  pid_t shim_pid_;
+  Traces traces_;
   asio::local::stream_protocol::socket socket_;
   asio::posix::stream_descriptor pidfd_;
   asio::streambuf buffer_{1'024};
   Handler handler_;
-  std::optional<ProcessId> app_;
   bool app_is_over_ = false;
 };
 
-ShimClient::ShimClient(EventLoop& loop, UniqueFd session, pid_t shim_pid, UniqueFd pidfd,
-                       Handler handler)
-    : session_(std::make_shared<Session>(loop, std::move(session), shim_pid, std::move(pidfd),
-                                         std::move(handler))) {
+ShimClient::ShimClient(EventLoop& loop, SpawnedShim shim, Handler handler)
+    : session_(std::make_shared<Session>(loop, std::move(shim), std::move(handler))) {
   session_->Begin();
 }
 

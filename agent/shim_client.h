@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "absl/strings/string_view.h"
+#include "agent/core/exit.h"
 #include "agent/process.h"
 #include "common/base/time.h"
 #include "common/runtime/event_loop.h"
@@ -27,8 +28,7 @@ struct ShimFailed {
 };
 struct ShimExited {
   uint32_t incarnation = 0;
-  int code = 0;
-  int signal = 0;
+  Exit exit;
 };
 struct ShimEnded {};  // the shim and all it watched are gone; nothing follows
 using ShimEvent = std::variant<ShimRunning, ShimFailed, ShimExited, ShimEnded>;
@@ -43,8 +43,7 @@ class ShimClient {
  public:
   using Handler = std::function<void(const ShimEvent&)>;
 
-  // `session` is a connection to the shim, `pidfd` its process.
-  ShimClient(EventLoop& loop, UniqueFd session, pid_t shim_pid, UniqueFd pidfd, Handler handler);
+  ShimClient(EventLoop& loop, SpawnedShim shim, Handler handler);
   ~ShimClient();
   ShimClient(const ShimClient&) = delete;
   ShimClient& operator=(const ShimClient&) = delete;

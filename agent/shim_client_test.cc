@@ -17,7 +17,11 @@ TEST(ParseShimLineTest, ReadsWhatAShimSays) {
 
   const auto exited = ParseShimLine("exited 3 7 0");
   ASSERT_TRUE(exited && std::holds_alternative<ShimExited>(*exited));
-  EXPECT_EQ(std::get<ShimExited>(*exited).code, 7);
+  EXPECT_EQ(std::get<ShimExited>(*exited).exit, Exit{.code = 7});
+
+  const auto killed = ParseShimLine("exited 3 0 9 2 1500 67108864");
+  ASSERT_TRUE(killed && std::holds_alternative<ShimExited>(*killed));
+  EXPECT_EQ(std::get<ShimExited>(*killed).exit, (Exit{0, 9, 2, 1'500, 64 << 20}));
 
   const auto failed = ParseShimLine("failed 3 no such file: /a b");
   ASSERT_TRUE(failed && std::holds_alternative<ShimFailed>(*failed));
@@ -25,8 +29,8 @@ TEST(ParseShimLineTest, ReadsWhatAShimSays) {
 }
 
 TEST(ParseShimLineTest, WhatIsNotUnderstoodIsNothing) {
-  for (const char* line :
-       {"", "running", "running 1 2 3 4", "running 1 2 3 4 x", "exited 1", "ok"}) {
+  for (const char* line : {"", "running", "running 1 2 3 4", "running 1 2 3 4 x", "exited 1",
+                           "exited 1 0 9 1", "ok"}) {
     EXPECT_FALSE(ParseShimLine(line).has_value()) << line;
   }
 }

@@ -42,6 +42,7 @@ CommandLine ToCommandLine(const v1::AppSpec& spec) {
   }
   command.dir = spec.dir();
   command.env.insert(spec.env().begin(), spec.env().end());
+  command.env_files.assign(spec.env_files().begin(), spec.env_files().end());
   return command;
 }
 
@@ -73,6 +74,15 @@ Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) 
   restart.backoff.initial = OrElse(spec.restart().backoff_initial_ms(), restart.backoff.initial);
   restart.backoff.ceiling = OrElse(spec.restart().backoff_max_ms(), restart.backoff.ceiling);
   restart.reset_after = OrElse(spec.restart().reset_after_ms(), restart.reset_after);
+  const v1::Resources& use = spec.resources();
+  assignment.limits = {use.max_cpu_millis(), use.max_memory_bytes(), use.max_processes(),
+                       use.max_open_files()};
+  const v1::Isolation& isolation = spec.isolation();
+  assignment.isolation = {isolation.user(),
+                          isolation.group(),
+                          isolation.allow_new_privileges(),
+                          isolation.private_tmp(),
+                          {isolation.read_only().begin(), isolation.read_only().end()}};
   return assignment;
 }
 
@@ -140,6 +150,15 @@ v1::InstanceStatus ToProto(const InstanceStatus& status) {
   proto.set_started_unix_ms(status.started_unix_ms);
   proto.set_detail(ToValidUtf8(status.detail));
   proto.set_crashes(status.crashes);
+  proto.set_oom_kills(status.oom_kills);
+  if (status.last_exit) {
+    v1::InstanceStatus::Exit& exit = *proto.mutable_last_exit();
+    exit.set_code(status.last_exit->code);
+    exit.set_signal(status.last_exit->signal);
+    exit.set_oom_killed(WasOomKilled(*status.last_exit));
+    exit.set_cpu_seconds(static_cast<double>(status.last_exit->cpu_ms) / 1'000);
+    exit.set_max_memory_bytes(status.last_exit->max_resident_bytes);
+  }
   return proto;
 }
 

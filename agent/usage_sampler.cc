@@ -13,9 +13,14 @@ constexpr int kRestShare = 100;
 
 }  // namespace
 
-UsageSampler::UsageSampler(EventLoop& loop, std::string disk_path,
-                           std::function<std::vector<Subject>()> subjects)
-    : loop_(loop), disk_path_(std::move(disk_path)), subjects_(std::move(subjects)) {}
+UsageSampler::UsageSampler(EventLoop& loop, const CgroupTree* groups, std::string disk_path,
+                           std::function<std::vector<Subject>()> subjects,
+                           std::function<void()> taken)
+    : loop_(loop),
+      groups_(groups),
+      disk_path_(std::move(disk_path)),
+      subjects_(std::move(subjects)),
+      taken_(std::move(taken)) {}
 
 UsageSampler::~UsageSampler() {
   {
@@ -42,6 +47,8 @@ v1::Heartbeat UsageSampler::ToHeartbeat() const {
     added.set_memory_bytes(instance.usage.memory_bytes);
     added.set_open_fds(instance.usage.open_fds);
     added.set_processes(instance.usage.processes);
+    added.set_max_memory_bytes(instance.max_memory_bytes);
+    added.set_oom_kills(instance.oom_kills);
   }
   v1::NodeUsage& node = *heartbeat.mutable_node();
   node.set_cpu_seconds(host_->cpu_seconds);
@@ -71,7 +78,14 @@ void UsageSampler::Take(const std::vector<Subject>& subjects, const Sample& samp
     const auto tree = sample.trees.find(subject.shim);
     if (tree == sample.trees.end()) continue;
     InstanceUsage& now = instances_[subject.id];
-    now = {subject.incarnation, tree->second};
+    now = {subject.incarnation, tree->second, 0, subject.max_memory_bytes};
+    // The kernel's own count, where it keeps one: also of processes that came and went.
+    if (const auto group = sample.groups.find(subject.id); group != sample.groups.end()) {
+      const CgroupUsage& counted = group->second;
+      if (counted.cpu_seconds > 0) now.usage.cpu_seconds = counted.cpu_seconds;
+      if (counted.memory_bytes > 0) now.usage.memory_bytes = counted.memory_bytes;
+      now.oom_kills = counted.oom_kills;
+    }
     const auto known = before.find(subject.id);
     // Time of a process that was not waited for vanishes with it.
     if (known != before.end() && known->second.incarnation == subject.incarnation) {
@@ -80,6 +94,7 @@ void UsageSampler::Take(const std::vector<Subject>& subjects, const Sample& samp
   }
   host_ = sample.host;
   sampled_at_ = loop_.Now();
+  taken_();
   loop_.RunAfter(std::max(kInterval, took * kRestShare), [this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) Ask();
   });
@@ -97,7 +112,12 @@ void UsageSampler::ReadUntilStopped() {
     const Instant began = loop_.Now();
     std::set<pid_t> shims;
     for (const Subject& subject : subjects) shims.insert(subject.shim);
-    Sample sample{ReadTreeUsage(shims), ReadHostUsage(disk_path_)};
+    Sample sample{ReadTreeUsage(shims), {}, ReadHostUsage(disk_path_)};
+    for (const Subject& subject : subjects) {
+      if (groups_ != nullptr && !subject.group.empty()) {
+        sample.groups[subject.id] = groups_->Read(subject.group);
+      }
+    }
     const auto took = std::chrono::duration_cast<Millis>(loop_.Now() - began);
     loop_.Post([this, alive = std::weak_ptr(alive_), subjects = std::move(subjects),
                 sample = std::move(sample), took] {

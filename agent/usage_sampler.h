@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/cgroup.h"
 #include "agent/usage.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
@@ -30,15 +31,20 @@ class UsageSampler {
     AssignmentId id;
     uint32_t incarnation = 0;
     pid_t shim = 0;
+    Cgroup group;                   // empty: it has none
+    uint64_t max_memory_bytes = 0;  // what it is held to; 0: nothing
   };
   struct InstanceUsage {
     uint32_t incarnation = 0;
     TreeUsage usage;  // cpu_seconds never falls within an incarnation
+    uint64_t oom_kills = 0;
+    uint64_t max_memory_bytes = 0;
   };
 
-  // `subjects` says whom to read of, at each sample. `loop` outlives it.
-  UsageSampler(EventLoop& loop, std::string disk_path,
-               std::function<std::vector<Subject>()> subjects);
+  // `subjects` says whom to read of, at each sample; `taken` is called after it. `groups`, null
+  // where there are none, and `loop` outlive it.
+  UsageSampler(EventLoop& loop, const CgroupTree* groups, std::string disk_path,
+               std::function<std::vector<Subject>()> subjects, std::function<void()> taken);
   ~UsageSampler();
   UsageSampler(const UsageSampler&) = delete;
   UsageSampler& operator=(const UsageSampler&) = delete;
@@ -54,6 +60,7 @@ class UsageSampler {
  private:
   struct Sample {
     std::map<pid_t, TreeUsage> trees;
+    std::map<AssignmentId, CgroupUsage> groups;
     HostUsage host;
   };
 
@@ -62,8 +69,10 @@ class UsageSampler {
   void ReadUntilStopped();
 
   EventLoop& loop_;
+  const CgroupTree* const groups_;
   const std::string disk_path_;
   const std::function<std::vector<Subject>()> subjects_;
+  const std::function<void()> taken_;
   std::map<AssignmentId, InstanceUsage> instances_;
   std::optional<HostUsage> host_;
   Instant sampled_at_{};

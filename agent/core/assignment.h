@@ -38,10 +38,30 @@ struct RestartPolicy {
   Millis reset_after{10'000};  // ready for so long, and the backoff starts anew
 };
 
+// What an instance may use; 0 is "no limit".
+struct UseLimits {
+  uint32_t cpu_millis = 0;
+  uint64_t memory_bytes = 0;
+  uint32_t processes = 0;  // and threads
+  uint32_t open_files = 0;
+
+  bool operator==(const UseLimits&) const = default;
+};
+
+// As whom it runs and what it sees of its host.
+struct Isolation {
+  std::string user;  // name or number; empty: as the agent
+  std::string group;
+  bool allow_new_privileges = false;
+  bool private_tmp = false;
+  std::vector<std::string> read_only;
+};
+
 struct CommandLine {
   std::vector<std::string> argv;
   std::string dir;
   std::map<std::string, std::string> env;
+  std::vector<std::string> env_files;  // relative to `dir`; `env` wins
 };
 
 // Code that is fetched from the controller, and made ready by a step of its own, once per node.
@@ -64,6 +84,8 @@ struct Assignment {
   ProbePolicy probe;
   StopPolicy stop;
   RestartPolicy restart;
+  UseLimits limits;
+  Isolation isolation;
 };
 
 // "web.3"

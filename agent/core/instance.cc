@@ -1,7 +1,5 @@
 #include "agent/core/instance.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -25,13 +23,6 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 
 }  // namespace
 
-std::string DescribeExit(int code, int signal) {
-  if (signal == 0) return absl::StrCat("exited with code ", code);
-  const char* const name = sigabbrev_np(signal);
-  return absl::StrCat("killed by signal ", signal, name != nullptr ? " (SIG" : "",
-                      name != nullptr ? name : "", name != nullptr ? ")" : "");
-}
-
 InstanceStatus Instance::Status() const {
   const bool runs = process_ == Process::kRunning;
   return {.assignment = assignment_.id,
@@ -46,7 +37,9 @@ InstanceStatus Instance::Status() const {
           .failed_starts = failed_starts_,
           .started_unix_ms = started_unix_ms_,
           .detail = detail_,
-          .crashes = static_cast<uint32_t>(attempt_)};
+          .crashes = static_cast<uint32_t>(attempt_),
+          .last_exit = last_exit_,
+          .oom_kills = oom_kills_};
 }
 
 void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {
@@ -55,6 +48,8 @@ void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {
   attempt_ = static_cast<int>(remains.failed_starts);
   port_ = remains.port;
   started_unix_ms_ = remains.started_unix_ms;
+  last_exit_ = remains.last_exit;
+  oom_kills_ = remains.oom_kills;
   if (remains.pid == 0) {
     detail_ = remains.ended_because;
     phase_ = Next(phase_, Event::kExited);
@@ -89,6 +84,7 @@ void Instance::StartNow(Actions& actions) {
   ++incarnation_;
   was_ready_ = false;
   stop_sent_ = false;
+  over_memory_ = false;
   healthy_since_.reset();
   probe_.reset();
   last_probe_failure_.clear();
@@ -122,6 +118,7 @@ void Instance::On(const InstanceEvent& event, Instant now, double unit_random, A
                  [&](const Exited& exited) { OnExited(exited, now, unit_random); },
                  [&](const Ended&) { OnEnded(now, unit_random); },
                  [&](const ProbeResult& result) { OnProbeResult(result, now, unit_random); },
+                 [&](const MemoryUsed& used) { OnMemoryUsed(used, actions); },
              },
              event);
 }
@@ -162,12 +159,15 @@ void Instance::OnExited(const Exited& exited, Instant now, double unit_random) {
   if (process_ != Process::kRunning && process_ != Process::kSpawning) return;
   process_ = Process::kLingering;
   probe_.reset();
+  last_exit_ = exited.exit;
+  if (over_memory_ || WasOomKilled(exited.exit)) ++oom_kills_;
   ForgetAttemptsIfHealthyLongEnough(now);
   healthy_since_.reset();
   if (!wanted_ || halted_) return;  // stays "stopping" until nothing is left
-  // A start that took too long was stopped for that: the signal it ended by explains nothing.
-  const bool explained = stop_sent_ && !was_ready_;
-  if (!explained) detail_ = DescribeExit(exited.code, exited.signal);
+  // One that was stopped for a reason of its own (a start that took too long, too much memory): the
+  // signal it ended by explains nothing.
+  const bool explained = over_memory_ || (stop_sent_ && !was_ready_);
+  if (!explained) detail_ = DescribeExit(exited.exit, assignment_.limits.memory_bytes);
   phase_ = Next(phase_, Event::kExited);
   ScheduleStart(/*failed=*/!was_ready_, now, unit_random);
 }
@@ -176,7 +176,7 @@ void Instance::OnEnded(Instant now, double unit_random) {
   if (process_ == Process::kNone) return;
   if (process_ != Process::kLingering) {
     // Its shim went without a word; whoever saw that has made sure that the app is gone as well.
-    OnExited({incarnation_, 0, 9}, now, unit_random);
+    OnExited({incarnation_, {.signal = 9}}, now, unit_random);
     if (wanted_ && !halted_) detail_ = "its shim was killed, and the app with it";
   }
   process_ = Process::kNone;
@@ -204,6 +204,15 @@ void Instance::OnProbeResult(const ProbeResult& result, Instant now, double unit
       detail_ = absl::StrCat("probe failed: ", last_probe_failure_);
       return;
   }
+}
+
+void Instance::OnMemoryUsed(const MemoryUsed& used, Actions& actions) {
+  const uint64_t limit = assignment_.limits.memory_bytes;
+  if (limit == 0 || used.bytes <= limit || process_ != Process::kRunning || stop_sent_) return;
+  over_memory_ = true;
+  detail_ =
+      absl::StrCat("OOMKilled at ", DescribeBytes(limit), ": it used ", DescribeBytes(used.bytes));
+  StopNow(actions);
 }
 
 void Instance::ScheduleStart(bool failed, Instant now, double unit_random) {

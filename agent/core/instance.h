@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/core/assignment.h"
+#include "agent/core/exit.h"
 #include "agent/core/phase.h"
 #include "agent/core/probe_state.h"
 #include "common/base/ids.h"
@@ -31,6 +32,8 @@ struct InstanceStatus {
   int64_t started_unix_ms = 0;
   std::string detail;
   uint32_t crashes = 0;  // exits in a row, none after it was healthy for reset_after
+  std::optional<Exit> last_exit;
+  uint32_t oom_kills = 0;  // exits for want of memory
 
   bool operator==(const InstanceStatus&) const = default;
 };
@@ -90,8 +93,7 @@ struct Preparing {  // on the way to Started or CannotStart; may come again with
 };
 struct Exited {  // the process ended; what it left behind may still run
   uint32_t incarnation = 0;
-  int code = 0;
-  int signal = 0;  // not 0: killed by it
+  Exit exit;
 };
 struct Ended {  // nothing of the incarnation runs any more
   uint32_t incarnation = 0;
@@ -101,7 +103,12 @@ struct ProbeResult {
   bool passed = false;
   std::string reason;  // why it failed
 };
-using InstanceEvent = std::variant<Started, CannotStart, Preparing, Exited, Ended, ProbeResult>;
+struct MemoryUsed {  // only of an instance that nobody else holds to its limit
+  uint32_t incarnation = 0;
+  uint64_t bytes = 0;
+};
+using InstanceEvent =
+    std::variant<Started, CannotStart, Preparing, Exited, Ended, ProbeResult, MemoryUsed>;
 
 // What an earlier life of the agent left of an instance.
 struct Remains {
@@ -112,6 +119,8 @@ struct Remains {
   int64_t started_unix_ms = 0;
   int64_t pid = 0;            // 0: no process, `ended_because` says how it ended
   std::string ended_because;  // "exited with code 1", or empty when that is unknown
+  std::optional<Exit> last_exit;
+  uint32_t oom_kills = 0;
 };
 
 class Instance {
@@ -149,6 +158,7 @@ class Instance {
   void OnExited(const Exited& exited, Instant now, double unit_random);
   void OnEnded(Instant now, double unit_random);
   void OnProbeResult(const ProbeResult& result, Instant now, double unit_random);
+  void OnMemoryUsed(const MemoryUsed& used, Actions& actions);
   void ScheduleStart(bool failed, Instant now, double unit_random);
   void ForgetAttemptsIfHealthyLongEnough(Instant now);
 
@@ -163,7 +173,8 @@ class Instance {
   int attempt_ = 0;         // starts since it last was healthy for long
   bool was_ready_ = false;  // this incarnation
   bool stop_sent_ = false;
-  uint16_t port_ = 0;  // kept after the exit: the next start prefers it
+  bool over_memory_ = false;  // stopped for that
+  uint16_t port_ = 0;         // kept after the exit: the next start prefers it
   int64_t pid_ = 0;
   int64_t started_unix_ms_ = 0;
   Instant start_at_{};
@@ -171,10 +182,9 @@ class Instance {
   std::optional<Instant> healthy_since_;
   std::string last_probe_failure_;
   std::string detail_;
+  std::optional<Exit> last_exit_;
+  uint32_t oom_kills_ = 0;
   std::optional<InstanceStatus> reported_;
 };
-
-// "exited with code 1", "killed by signal 9 (SIGKILL)".
-std::string DescribeExit(int code, int signal);
 
 }  // namespace pando::agent

@@ -139,7 +139,7 @@ class Host {
     const auto process = processes_.find(id);
     if (process == processes_.end() || process->second.incarnation != incarnation) return;
     processes_.erase(process);
-    Feed(id, Exited{incarnation, code, 0}, Millis{0});
+    Feed(id, Exited{incarnation, {code, 0}}, Millis{0});
     Feed(id, Ended{incarnation}, Millis{rng_() % 20});
   }
 

@@ -67,7 +67,7 @@ class SupervisorTest : public testing::Test {
     ASSERT_EQ(Status().phase, Phase::kReady);
   }
   void Crash(uint32_t incarnation, int code = 1) {
-    On(Exited{incarnation, code, 0});
+    On(Exited{incarnation, {code, 0}});
     On(Ended{incarnation});
   }
 
@@ -108,7 +108,7 @@ TEST_F(SupervisorTest, StopsWhatIsNotOrderedAndSaysGoneWhenNothingIsLeft) {
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStopping));
   SetOrders({});
   EXPECT_THAT(Of<Stop>(), IsEmpty());  // told once
-  On(Exited{1, 0, 15});
+  On(Exited{1, {0, 15}});
   EXPECT_THAT(Of<Gone>(), IsEmpty());  // a grandchild may still run
   On(Ended{1});
   EXPECT_THAT(actions_, ElementsAre(Action{Gone{kWeb1}}));
@@ -119,7 +119,7 @@ TEST_F(SupervisorTest, StopsWhatIsNotOrderedAndSaysGoneWhenNothingIsLeft) {
 TEST_F(SupervisorTest, AnExitIsToldAtOnceAndStartedAgainWhenNothingIsLeft) {
   SetOrders({Web()});
   MakeReady();
-  On(Exited{1, 3, 0});
+  On(Exited{1, {3, 0}});
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kBackoff));
   EXPECT_EQ(Status().detail, "exited with code 3");
   EXPECT_EQ(Status().port, 0);
@@ -165,7 +165,7 @@ TEST_F(SupervisorTest, AStartThatIsNotReadyInTimeIsStoppedAndTriedAgain) {
   Advance(Millis{30'000});
   EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
   EXPECT_EQ(Status().detail, "not ready within 30 s: connection refused");
-  On(Exited{1, 0, 15});
+  On(Exited{1, {0, 15}});
   EXPECT_EQ(Status().phase, Phase::kBackoff);
   EXPECT_EQ(Status().failed_starts, 1u);
   EXPECT_EQ(Status().detail, "not ready within 30 s: connection refused");
@@ -210,7 +210,7 @@ TEST_F(SupervisorTest, OrderedBackWhileItStopsItComesBackAfterwards) {
     MakeReady();
     SetOrders({});
     if (c.before_exit) SetOrders({Web()});
-    On(Exited{1, 0, 15});
+    On(Exited{1, {0, 15}});
     if (!c.before_exit) SetOrders({Web()});
     On(Ended{1});
     Advance(std::max(Wake(), Millis{0}));
@@ -234,8 +234,8 @@ TEST_F(SupervisorTest, EventsOfEarlierIncarnationsChangeNothing) {
   Advance(Wake());
   Start(2);
   for (const InstanceEvent& stale :
-       {InstanceEvent{Exited{1, 1, 0}}, InstanceEvent{Ended{1}}, InstanceEvent{CannotStart{1, "x"}},
-        InstanceEvent{ProbeResult{1, true, ""}}}) {
+       {InstanceEvent{Exited{1, {1, 0}}}, InstanceEvent{Ended{1}},
+        InstanceEvent{CannotStart{1, "x"}}, InstanceEvent{ProbeResult{1, true, ""}}}) {
     On(stale);
     EXPECT_THAT(actions_, IsEmpty());
     EXPECT_EQ(Status().phase, Phase::kStarting);
@@ -269,7 +269,7 @@ TEST_F(SupervisorTest, AdoptsWhatRunsWithTheHealthItHad) {
         Case{Phase::kStarting, Phase::kStarting}, Case{Phase::kStopping, Phase::kStarting}}) {
     SCOPED_TRACE(std::string(PhaseName(c.remembered)));
     supervisor_ = Supervisor([] { return 1.0; });
-    supervisor_.Adopt(Web(), {3, c.remembered, 0, 20001, 99, 4711, ""}, now_);
+    supervisor_.Adopt(Web(), {3, c.remembered, 0, 20001, 99, 4711, "", std::nullopt, 0}, now_);
     SetOrders({Web()});
     EXPECT_THAT(Of<Spawn>(), IsEmpty());
     EXPECT_THAT(ReportedPhases(), ElementsAre(c.want));
@@ -279,7 +279,7 @@ TEST_F(SupervisorTest, AdoptsWhatRunsWithTheHealthItHad) {
 }
 
 TEST_F(SupervisorTest, StopsAdoptedInstancesNobodyOrders) {
-  supervisor_.Adopt(Web(), {3, Phase::kReady, 0, 20001, 99, 4711, ""}, now_);
+  supervisor_.Adopt(Web(), {3, Phase::kReady, 0, 20001, 99, 4711, "", std::nullopt, 0}, now_);
   SetOrders({});
   EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 3, Web().stop}));
   Crash(3);
@@ -287,7 +287,8 @@ TEST_F(SupervisorTest, StopsAdoptedInstancesNobodyOrders) {
 }
 
 TEST_F(SupervisorTest, StartsAdoptedInstancesThatEndedMeanwhile) {
-  supervisor_.Adopt(Web(), {3, Phase::kReady, 1, 20001, 99, 0, "exited with code 9"}, now_);
+  supervisor_.Adopt(
+      Web(), {3, Phase::kReady, 1, 20001, 99, 0, "exited with code 9", std::nullopt, 0}, now_);
   SetOrders({Web()});
   EXPECT_EQ(Status().phase, Phase::kBackoff);
   EXPECT_EQ(Status().detail, "exited with code 9");
@@ -311,10 +312,51 @@ TEST_F(SupervisorTest, HaltStopsEverythingAndStartsNothing) {
   EXPECT_EQ(supervisor_.Statuses().size(), 2u);
 }
 
-TEST(DescribeExitTest, NamesSignals) {
-  EXPECT_EQ(DescribeExit(1, 0), "exited with code 1");
-  EXPECT_EQ(DescribeExit(0, 9), "killed by signal 9 (SIGKILL)");
-  EXPECT_EQ(DescribeExit(0, 63), "killed by signal 63");
+TEST_F(SupervisorTest, AnExitForWantOfMemoryIsToldAndCounted) {
+  Assignment web = Web();
+  web.limits.memory_bytes = 64 << 20;
+  SetOrders({web});
+  MakeReady();
+  On(Exited{1, {.signal = 9, .oom_kills = 1, .cpu_ms = 5, .max_resident_bytes = 60 << 20}});
+  EXPECT_EQ(Status().detail, "OOMKilled at 64 MiB");
+  EXPECT_EQ(Status().oom_kills, 1u);
+  ASSERT_TRUE(Status().last_exit.has_value());
+  EXPECT_EQ(Status().last_exit->cpu_ms, 5);
+  On(Ended{1});
+  Advance(Wake());
+  EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 2, 20001}));
+  Start(2);
+  On(Exited{2, {.code = 1}});
+  EXPECT_EQ(Status().oom_kills, 1u);
+  EXPECT_EQ(Status().last_exit->code, 1);
+}
+
+TEST_F(SupervisorTest, WhereNobodyHoldsItsMemoryItIsStoppedForIt) {
+  Assignment web = Web();
+  web.limits.memory_bytes = 64 << 20;
+  SetOrders({web});
+  MakeReady();
+  On(MemoryUsed{1, 64 << 20});
+  EXPECT_THAT(actions_, IsEmpty());
+  On(MemoryUsed{1, 80 << 20});
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, web.stop}));
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStopping));
+  On(MemoryUsed{1, 90 << 20});
+  EXPECT_THAT(actions_, IsEmpty());  // told once
+  On(Exited{1, {.signal = 15}});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kBackoff));
+  EXPECT_EQ(Status().detail, "OOMKilled at 64 MiB: it used 80 MiB");
+  EXPECT_EQ(Status().oom_kills, 1u);
+  On(Ended{1});
+  Advance(Wake());
+  EXPECT_EQ(Of<Spawn>().size(), 1u);
+}
+
+TEST_F(SupervisorTest, WithoutALimitMemoryIsNobodysBusiness) {
+  SetOrders({Web()});
+  MakeReady();
+  On(MemoryUsed{1, uint64_t{1} << 40});
+  EXPECT_THAT(actions_, IsEmpty());
 }
 
 TEST_F(SupervisorTest, TellsWhatIsPreparedAndStartsItThen) {

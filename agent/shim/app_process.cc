@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agent/shim/group.h"
 
 extern char** environ;
 
@@ -63,8 +66,30 @@ namespace {
   Fail(report_fd, "command not found: %s (PATH is %s)", argv[0], list);
 }
 
-[[noreturn]] void BecomeApp(const char* dir, char** argv, pid_t shim, int out, int err,
-                            int report_fd) {
+void SetLimit(int report_fd, decltype(RLIMIT_NOFILE) resource, long value, const char* what) {
+  if (value <= 0) return;
+  const rlimit limit = {static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
+  if (setrlimit(resource, &limit) != 0) {
+    Fail(report_fd, "cannot limit its %s: %s", what, strerror(errno));
+  }
+}
+
+void Confine(int report_fd, const Confinement& confinement) {
+  // Groups first: what follows counts as the app's own.
+  for (int i = 0; i < confinement.group_count; ++i) {
+    if (!EnterGroup(confinement.groups[i])) {
+      Fail(report_fd, "cannot enter the control group %s: %s", confinement.groups[i],
+           strerror(errno));
+    }
+  }
+  SetLimit(report_fd, RLIMIT_NOFILE, confinement.open_files,
+           "open files (resources.max_open_files)");
+  SetLimit(report_fd, RLIMIT_NPROC, confinement.processes, "processes (resources.max_processes)");
+}
+
+[[noreturn]] void BecomeApp(const AppStart& start, pid_t shim, int out, int err, int report_fd) {
+  const char* const dir = start.dir;
+  char** const argv = start.argv;
   setpgid(0, 0);
   // A shim that is killed takes the app with it: nobody would watch it any more.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -77,6 +102,12 @@ namespace {
   dup2(null_fd, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
+  Confine(report_fd, start.confinement);
+  char why[256];
+  if (!Isolate(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
+  // Once more: a change of the user takes it away.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != shim) _exit(127);
   if (*dir != '\0' && chdir(dir) != 0) {
     if (errno == ENOENT) Fail(report_fd, "no such directory: %s%s", dir, "");
     Fail(report_fd, "cannot enter directory %s: %s", dir, strerror(errno));
@@ -92,7 +123,7 @@ namespace {
 
 }  // namespace
 
-void StartApp(const char* dir, char** argv, AppProcess& app) {
+void StartApp(const AppStart& start, AppProcess& app) {
   int out[2] = {-1, -1};
   int err[2] = {-1, -1};
   int report[2] = {-1, -1};
@@ -106,7 +137,7 @@ void StartApp(const char* dir, char** argv, AppProcess& app) {
     snprintf(app.error, sizeof(app.error), "cannot start a process: %s", strerror(errno));
     return;
   }
-  if (pid == 0) BecomeApp(dir, argv, shim, out[1], err[1], report[1]);
+  if (pid == 0) BecomeApp(start, shim, out[1], err[1], report[1]);
   setpgid(pid, pid);  // whoever of both comes first
   close(out[1]);
   close(err[1]);

@@ -4,7 +4,25 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/shim/isolation.h"
+
 namespace pando::shim {
+
+// What the app is held to from its first instruction on.
+struct Confinement {
+  static constexpr int kMaxGroups = 4;
+  const char* groups[kMaxGroups] = {};  // directories of its control group, one per hierarchy
+  int group_count = 0;
+  long open_files = 0;  // 0: as inherited
+  long processes = 0;   // of its user, where no control group counts them; 0: as inherited
+};
+
+struct AppStart {
+  const char* dir = "";  // "" is where we are
+  char** argv = nullptr;
+  Confinement confinement;
+  Isolation isolation;
+};
 
 struct AppProcess {
   pid_t pid = -1;      // -1: not started, `error` says why
@@ -13,8 +31,8 @@ struct AppProcess {
   char error[512] = "";
 };
 
-// Runs argv with this process's environment in `dir` ("" is where we are). The command is looked up
-// in PATH unless it has a slash; with one it is relative to `dir`.
-void StartApp(const char* dir, char** argv, AppProcess& app);
+// Runs argv with this process's environment in `dir`. The command is looked up in PATH unless it
+// has a slash; with one it is relative to `dir`.
+void StartApp(const AppStart& start, AppProcess& app);
 
 }  // namespace pando::shim

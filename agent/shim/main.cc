@@ -1,4 +1,6 @@
-// pando-shim --incarnation N --port P --instance-dir D --app-dir A -- COMMAND [ARG]...
+// pando-shim --incarnation N --port P --instance-dir D --app-dir A [--cgroup DIR]...
+//            [--open-files N] [--processes N] [--user UID:GID:GROUP,...]
+//            [--new-privileges allowed] [--tmp private] [--read-only PATH]... -- COMMAND [ARG]...
 //
 // Started by pando-agent, one per running instance; not for people. Its environment is the app's.
 // Descriptors 3, 4 and 5 are inherited: see protocol.h.
@@ -27,6 +29,8 @@ int Usage() {
 
 int main(int argc, char** argv) {
   pando::shim::Launch launch;
+  pando::shim::Confinement& confinement = launch.app.confinement;
+  pando::shim::Isolation& isolation = launch.app.isolation;
   const char* instance_dir = nullptr;
   int i = 1;
   for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
@@ -37,13 +41,29 @@ int main(int argc, char** argv) {
     } else if (strcmp(argv[i], "--instance-dir") == 0) {
       instance_dir = argv[i + 1];
     } else if (strcmp(argv[i], "--app-dir") == 0) {
-      launch.app_dir = argv[i + 1];
+      launch.app.dir = argv[i + 1];
+    } else if (strcmp(argv[i], "--cgroup") == 0 &&
+               confinement.group_count < pando::shim::Confinement::kMaxGroups) {
+      confinement.groups[confinement.group_count++] = argv[i + 1];
+    } else if (strcmp(argv[i], "--open-files") == 0) {
+      confinement.open_files = strtol(argv[i + 1], nullptr, 10);
+    } else if (strcmp(argv[i], "--processes") == 0) {
+      confinement.processes = strtol(argv[i + 1], nullptr, 10);
+    } else if (strcmp(argv[i], "--user") == 0) {
+      if (!isolation.ReadUser(argv[i + 1])) return Usage();
+    } else if (strcmp(argv[i], "--new-privileges") == 0) {
+      isolation.allow_new_privileges = strcmp(argv[i + 1], "allowed") == 0;
+    } else if (strcmp(argv[i], "--tmp") == 0) {
+      isolation.private_tmp = strcmp(argv[i + 1], "private") == 0;
+    } else if (strcmp(argv[i], "--read-only") == 0 &&
+               isolation.read_only_count < pando::shim::Isolation::kMaxReadOnly) {
+      isolation.read_only[isolation.read_only_count++] = argv[i + 1];
     } else {
       return Usage();
     }
   }
   if (instance_dir == nullptr || i + 1 >= argc) return Usage();
-  launch.argv = argv + i + 1;
+  launch.app.argv = argv + i + 1;
   for (int fd = pando::shim::kSessionFd; fd <= pando::shim::kLockFd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Usage();
   }

@@ -8,14 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/shim/children.h"
+#include "agent/shim/group.h"
 #include "agent/shim/protocol.h"
 #include "agent/shim/start_time.h"
 
@@ -34,6 +37,10 @@ int64_t ClockMs(clockid_t clock) {
 
 int64_t MonotonicMs() { return ClockMs(CLOCK_MONOTONIC); }
 int64_t UnixMs() { return ClockMs(CLOCK_REALTIME); }
+
+long long MillisOf(const timeval& time) {
+  return static_cast<long long>(time.tv_sec) * 1'000 + time.tv_usec / 1'000;
+}
 
 // Replaces `path` as a whole; `durable` also survives a power cut.
 bool WriteFile(const char* path, const char* text, size_t size, bool durable) {
@@ -74,7 +81,7 @@ Shim::Shim(const Launch& launch, int session_fd)
 
 int Shim::Run() {
   if (!Prepare()) return 1;
-  StartApp(launch_.app_dir, launch_.argv, app_);
+  StartApp(launch_.app, app_);
   if (app_.pid < 0) {
     Fail(app_.error);
     return 1;
@@ -85,7 +92,7 @@ int Shim::Run() {
     // Without its record a later agent could not know the app: better none than one nobody knows.
     char why[128];
     snprintf(why, sizeof(why), "cannot write the instance's run record: %s", strerror(errno));
-    kill(-app_.pid, SIGKILL);
+    KillAll();
     Fail(why);
     return 1;
   }
@@ -152,9 +159,12 @@ bool Shim::WriteRunRecord() {
 }
 
 void Shim::WriteExitRecord() {
-  char record[128];
-  const int size = snprintf(record, sizeof(record), "incarnation=%u\ncode=%d\nsignal=%d\n",
-                            launch_.incarnation, exit_code_, exit_signal_);
+  char record[256];
+  const int size = snprintf(record, sizeof(record),
+                            "incarnation=%u\ncode=%d\nsignal=%d\noom_kills=%llu\ncpu_ms=%lld\n"
+                            "max_resident_bytes=%lld\n",
+                            launch_.incarnation, exit_.code, exit_.signal, exit_.oom_kills,
+                            exit_.cpu_ms, exit_.max_resident_bytes);
   WriteFile(kExitFile, record, static_cast<size_t>(size), true);
 }
 
@@ -177,7 +187,7 @@ void Shim::Loop() {
     if (state_ == State::kExited) {
       if (CleanUp()) return;
     } else if (kill_at_ms_ >= 0 && MonotonicMs() >= kill_at_ms_) {
-      kill(-app_.pid, SIGKILL);
+      KillAll();
       kill_at_ms_ = -1;
     }
   }
@@ -197,19 +207,28 @@ void Shim::OnChildSignal() {
   if (state_ == State::kRunning) {
     // Left unreaped: its pid stays taken, so its process group can be signalled safely.
     siginfo_t info = {};
-    if (waitid(P_PID, static_cast<id_t>(app_.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+    rusage used = {};  // the system call tells it, the function of the C library does not
+    if (syscall(SYS_waitid, P_PID, app_.pid, &info, WEXITED | WNOHANG | WNOWAIT, &used) == 0 &&
         info.si_pid == app_.pid) {
       const bool by_itself = info.si_code == CLD_EXITED;
-      OnAppExited(by_itself ? info.si_status : 0, by_itself ? 0 : info.si_status);
+      AppExit exit;
+      exit.code = by_itself ? info.si_status : 0;
+      exit.signal = by_itself ? 0 : info.si_status;
+      exit.cpu_ms = MillisOf(used.ru_utime) + MillisOf(used.ru_stime);
+      exit.max_resident_bytes = static_cast<long long>(used.ru_maxrss) * 1'024;
+      const Confinement& confinement = launch_.app.confinement;
+      for (int i = 0; i < confinement.group_count; ++i) {
+        exit.oom_kills += ReadOomKills(confinement.groups[i]);
+      }
+      OnAppExited(exit);
     }
   }
   ReapOthers(app_.pid, 0);
 }
 
-void Shim::OnAppExited(int code, int signal) {
+void Shim::OnAppExited(const AppExit& exit) {
   state_ = State::kExited;
-  exit_code_ = code;
-  exit_signal_ = signal;
+  exit_ = exit;
   TellAll();
   WriteExitRecord();
   const int64_t now = MonotonicMs();
@@ -223,16 +242,22 @@ void Shim::OnAppExited(int code, int signal) {
   give_up_at_ms_ = kill_at_ms_ + kUnkillableMs;
 }
 
+void Shim::KillAll() {
+  kill(-app_.pid, SIGKILL);
+  // All groups of an instance hold the same processes.
+  if (launch_.app.confinement.group_count > 0) KillGroup(launch_.app.confinement.groups[0]);
+}
+
 bool Shim::CleanUp() {
   const int64_t now = MonotonicMs();
   ChildCount left = ReapOthers(app_.pid, 0);
   if (!left.known) {
-    kill(-app_.pid, SIGKILL);
+    KillAll();
     return true;
   }
   if (left.count == 0) return true;
   if (now >= kill_at_ms_) {
-    kill(-app_.pid, SIGKILL);
+    KillAll();
     left = ReapOthers(app_.pid, SIGKILL);
   }
   return left.count == 0 || now >= give_up_at_ms_;
@@ -307,8 +332,9 @@ void Shim::DescribeState() {
                launch_.port, static_cast<long long>(started_unix_ms_));
       return;
     case State::kExited:
-      snprintf(state_line_, sizeof(state_line_), "exited %u %d %d\n", launch_.incarnation,
-               exit_code_, exit_signal_);
+      snprintf(state_line_, sizeof(state_line_), "exited %u %d %d %llu %lld %lld\n",
+               launch_.incarnation, exit_.code, exit_.signal, exit_.oom_kills, exit_.cpu_ms,
+               exit_.max_resident_bytes);
       return;
   }
 }

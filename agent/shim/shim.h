@@ -11,10 +11,18 @@
 namespace pando::shim {
 
 struct Launch {
-  const char* app_dir = "";
-  char** argv = nullptr;
+  AppStart app;
   unsigned incarnation = 0;
   unsigned port = 0;
+};
+
+// How the app ended.
+struct AppExit {
+  int code = 0;
+  int signal = 0;                    // 0: it exited by itself
+  unsigned long long oom_kills = 0;  // of its control group, this incarnation
+  long long cpu_ms = 0;              // of the app and the children it waited for
+  long long max_resident_bytes = 0;  // the largest of these processes
 };
 
 class Shim {
@@ -36,7 +44,8 @@ class Shim {
   void Loop();
   int PollTimeout() const;
   void OnChildSignal();
-  void OnAppExited(int code, int signal);
+  void OnAppExited(const AppExit& exit);
+  void KillAll();
   // True when nothing of the app is left.
   bool CleanUp();
 
@@ -62,8 +71,7 @@ class Shim {
   State state_ = State::kStarting;
   AppProcess app_;
   int64_t started_unix_ms_ = 0;
-  int exit_code_ = 0;
-  int exit_signal_ = 0;
+  AppExit exit_;
   int stop_signal_ = 0;         // 0: not told to stop
   int64_t kill_at_ms_ = -1;     // monotonic: when SIGKILL follows
   int64_t give_up_at_ms_ = -1;  // monotonic: when waiting for unkillable remains ends

@@ -2,12 +2,17 @@
 //   print TEXT | err TEXT | env | cwd     to stdout, stderr
 //   ignore-term                           SIGTERM does not end it
 //   listen | http                         on PORT; http answers 200, or 503 after SIGUSR1
+//   eat MIB | fork N | files               takes memory; tells how many children it could start,
+//   and
+//                                         how many files it may open
+//   lines N BYTES                         numbered lines of so many bytes, as fast as it can
 //   exit N | wait
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +37,30 @@ int Listen() {
     exit(1);
   }
   return fd;
+}
+
+void Eat(size_t bytes) {
+  char* const memory = static_cast<char*>(malloc(bytes));
+  if (memory != nullptr) memset(memory, 1, bytes);
+  printf("ate %p\n", static_cast<void*>(memory));  // or it would be as if it had not
+}
+
+void PrintLines(long count, int bytes) {
+  setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
+  for (long i = 0; i < count; ++i) printf("%ld %0*d\n", i, bytes - 12, 0);
+  fflush(stdout);
+}
+
+void Fork(int count) {
+  int forked = 0;
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      while (true) pause();
+    }
+    if (child > 0) ++forked;
+  }
+  printf("forked %d\n", forked);
 }
 
 [[noreturn]] void ServeHttp(int listener) {
@@ -72,6 +101,17 @@ int main(int argc, char** argv) {
       Listen();
     } else if (strcmp(word, "http") == 0) {
       ServeHttp(Listen());
+    } else if (strcmp(word, "eat") == 0) {
+      Eat(strtoul(argv[++i], nullptr, 10) << 20);
+    } else if (strcmp(word, "fork") == 0) {
+      Fork(atoi(argv[++i]));
+    } else if (strcmp(word, "lines") == 0) {
+      const long count = strtol(argv[++i], nullptr, 10);
+      PrintLines(count, atoi(argv[++i]));
+    } else if (strcmp(word, "files") == 0) {
+      rlimit limit = {};
+      getrlimit(RLIMIT_NOFILE, &limit);
+      printf("files %lu\n", static_cast<unsigned long>(limit.rlim_cur));
     } else if (strcmp(word, "exit") == 0) {
       return atoi(argv[++i]);
     } else if (strcmp(word, "wait") == 0) {

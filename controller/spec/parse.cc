@@ -12,7 +12,9 @@
 #include "controller/spec/balancing.h"
 #include "controller/spec/choices.h"
 #include "controller/spec/input.h"
+#include "controller/spec/isolation.h"
 #include "controller/spec/mistakes.h"
+#include "controller/spec/resources.h"
 #include "controller/spec/strategy.h"
 #include "controller/spec/syntax.h"
 #include "controller/spec/yaml_reader.h"
@@ -32,8 +34,6 @@ constexpr size_t kMaxSpread = 4;
 // Of command and env together: what exec() takes, with room to spare; aliases can make little text
 // into much.
 constexpr size_t kMaxProcessBytes = 256 << 10;
-constexpr uint64_t kMinMemory = 1 << 20;
-constexpr uint64_t kMaxMemory = 1ull << 44;
 constexpr uint64_t kMaxBody = 1ull << 50;
 constexpr uint32_t kKib = 1 << 10;
 
@@ -148,14 +148,6 @@ void ReadSignal(const Input& value, v1::Stop& into) {
   if (const auto chosen = value.OneOf(SignalNames())) into.set_signal(SignalNames()[*chosen]);
 }
 
-void ReadCpu(const Input& value, v1::Resources& into) {
-  if (const auto millis = value.Cpu(1, 1'024'000)) into.set_cpu_millis(*millis);
-}
-
-void ReadMemory(const Input& value, v1::Resources& into) {
-  if (const auto bytes = value.Size(kMinMemory, kMaxMemory)) into.set_memory_bytes(*bytes);
-}
-
 void ReadLabels(const Input& value, v1::Placement& into) {
   ReadTextMap(value, CheckLabelName, CheckLabelValue, *into.mutable_labels());
 }
@@ -200,7 +192,6 @@ constexpr Field<v1::Stop> kStopFields[] = {
     {"drain", ReadDuration<&v1::Stop::set_drain_ms, 0, kDay>},
     {"drain_tunnels", ReadDuration<&v1::Stop::set_drain_tunnels_ms, 0, kDay>},
 };
-constexpr Field<v1::Resources> kResourcesFields[] = {{"cpu", ReadCpu}, {"memory", ReadMemory}};
 constexpr Field<v1::Placement> kPlacementFields[] = {
     {"labels", ReadLabels},
     {"constraints", ReadConstraints},
@@ -274,6 +265,7 @@ constexpr Field<AppDraft> kAppFields[] = {
      [](const Input& value, AppDraft& into) {
        ReadTextMap(value, CheckEnvName, Anything, *into.spec.mutable_env());
      }},
+    {"env_files", [](const Input& value, AppDraft& into) { ReadEnvFiles(value, into.spec); }},
     {"replicas",
      [](const Input& value, AppDraft& into) {
        ReadWhole<&v1::AppSpec::set_replicas, 0, kMaxReplicas>(value, into.spec);
@@ -293,10 +285,9 @@ constexpr Field<AppDraft> kAppFields[] = {
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Stop>(value, kStopFields, *into.spec.mutable_stop());
      }},
-    {"resources",
-     [](const Input& value, AppDraft& into) {
-       ReadFields<v1::Resources>(value, kResourcesFields, *into.spec.mutable_resources());
-     }},
+    {"resources", [](const Input& value,
+                     AppDraft& into) { ReadResources(value, *into.spec.mutable_resources()); }},
+    {"isolation", [](const Input& value, AppDraft& into) { ReadIsolation(value, into.spec); }},
     {"placement",
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Placement>(value, kPlacementFields, *into.spec.mutable_placement());

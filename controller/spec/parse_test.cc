@@ -86,6 +86,7 @@ name: hello
 command: [node, server.js, 3000, --flag]
 dir: deploy/examples/../hello/
 env: {SERVICE_MS: "5", RATIO: 0.5, ON: true, EMPTY: "", TEXT: "two\nlines, ü"}
+env_files: [.env, /etc/hello.env]
 replicas: 4
 health: {path: "/healthz?full=1", interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
 route: {hosts: [WWW.example.com, "*.example.org"], path: /api/}
@@ -94,7 +95,8 @@ concurrency: 4
 queue: {max: 100, timeout: 5s}
 outliers: {failures: 3, ejection: 2s, max_ejection: 20s, max_percent: 30}
 stop: {signal: SIGINT, grace: 1.5s, drain: 0s, drain_tunnels: 2m}
-resources: {cpu: 0.5, memory: 512MiB}
+resources: {cpu: 0.5, memory: 512MiB, max_cpu: 2, max_memory: 1Gi, max_processes: 200, max_open_files: 4096}
+isolation: {user: www-data, group: 33, allow_new_privileges: true, private_tmp: true, read_only: [/etc, /usr]}
 placement: {labels: {disk: ssd, zone: "a 1"}, constraints: [zone!=b, "!gpu"], spread: [rack], max_per_node: 2}
 timeouts: {connect: 250ms, per_try: 5s, first_byte: 30s, total: 2m}
 limits: {body: 10MiB}
@@ -121,6 +123,12 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.env().at("ON"), "true");
   EXPECT_EQ(spec.env().at("EMPTY"), "");
   EXPECT_EQ(spec.env().at("TEXT"), "two\nlines, ü");
+  EXPECT_THAT(spec.env_files(), ElementsAre(".env", "/etc/hello.env"));
+  EXPECT_EQ(spec.isolation().user(), "www-data");
+  EXPECT_EQ(spec.isolation().group(), "33");
+  EXPECT_TRUE(spec.isolation().allow_new_privileges());
+  EXPECT_TRUE(spec.isolation().private_tmp());
+  EXPECT_THAT(spec.isolation().read_only(), ElementsAre("/etc", "/usr"));
   EXPECT_EQ(spec.replicas(), 4u);
   EXPECT_EQ(spec.health().kind(), v1::HealthCheck::HTTP);
   EXPECT_EQ(spec.health().path(), "/healthz?full=1");
@@ -148,6 +156,10 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.stop().drain_ms(), 0u);
   EXPECT_EQ(spec.resources().cpu_millis(), 500u);
   EXPECT_EQ(spec.resources().memory_bytes(), 512u << 20);
+  EXPECT_EQ(spec.resources().max_cpu_millis(), 2'000u);
+  EXPECT_EQ(spec.resources().max_memory_bytes(), 1u << 30);
+  EXPECT_EQ(spec.resources().max_processes(), 200u);
+  EXPECT_EQ(spec.resources().max_open_files(), 4'096u);
   EXPECT_EQ(spec.stop().drain_tunnels_ms(), 120'000u);
   EXPECT_EQ(spec.placement().labels().at("zone"), "a 1");
   EXPECT_EQ(spec.timeouts().connect_ms(), 250u);
@@ -298,18 +310,24 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"helth: {}", "3: unknown key helth (did you mean health?)"},
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
-       "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, env_files, "
+       "replicas, health, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
+       "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"\"a b\": 3",
-       "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, env_files, "
+       "replicas, health, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
+       "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"<<: {dir: x}",
-       "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, replicas, health, "
-       "route, load_balancing, concurrency, queue, outliers, stop, resources, placement, timeouts, "
+       "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, env_files, "
+       "replicas, health, "
+       "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
+       "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
@@ -452,6 +470,38 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"resources: {memory: 512m}",
        "3: resources.memory: \"512m\" is not a size (allowed: 1Mi to 16Ti, for example 512Mi or "
        "1G)"},
+      {"resources: {max_cpu: 5m}",
+       "3: resources.max_cpu: \"5m\" is out of range (allowed: 10m to 1024, for example 0.5 or "
+       "500m)"},
+      {"resources: {max_memory: 1Mi}",
+       "3: resources.max_memory: \"1Mi\" is out of range (allowed: 4Mi to 16Ti, for example 512Mi "
+       "or 1G)"},
+      {"resources: {memory: 1Gi, max_memory: 512Mi}",
+       "3: resources: max_memory is less than memory"},
+      {"resources: {cpu: 2, max_cpu: 1}", "3: resources: max_cpu is less than cpu"},
+      {"resources: {max_processes: 0}",
+       "3: resources.max_processes: \"0\" is out of range (allowed: 1 to 4194304)"},
+      {"resources: {max_open_files: 4}",
+       "3: resources.max_open_files: \"4\" is out of range (allowed: 16 to 1048576)"},
+      {"resources: {max_memry: 1Gi}",
+       "3: resources: unknown key max_memry (did you mean max_memory?)"},
+      {"isolation: {user: \"a b\"}",
+       "3: isolation.user: \"a b\" is not a user or group (allowed: a name like www-data, or a "
+       "number)"},
+      {"isolation: {group: 4294967295}",
+       "3: isolation.group: \"4294967295\" is not a user or group (allowed: a name like www-data, "
+       "or a number)"},
+      {"isolation: {private_tmp: 1}",
+       "3: isolation.private_tmp: \"1\" is not a truth value (allowed: true, false)"},
+      {"isolation: {read_only: [etc]}",
+       "3: isolation.read_only[0]: \"etc\" is not a path (allowed: an absolute one on the nodes, "
+       "for example /etc)"},
+      {"isolation: {read_only: /etc}", "3: isolation.read_only: must be a list, is a text"},
+      {"isolation: {usr: www-data}", "3: isolation: unknown key usr (did you mean user?)"},
+      {"env_files: .env", "3: env_files: must be a list, is a text"},
+      {"env_files: [\"\"]",
+       "3: env_files[0]: \"\" is not a file (allowed: a path on the nodes, relative to dir, for "
+       "example .env)"},
       {"placement: {labels: {a: [b]}}", "3: placement.labels.a: must be a text, is a list"},
       {"placement: {lables: {a: b}}", "3: placement: unknown key lables (did you mean labels?)"},
       {"placement: {constraints: [zone=]}",
@@ -638,6 +688,8 @@ TEST(ToYamlTest, ReadsBackToTheSameMessage) {
       "name: a\ncommand: [x]\nenv: {A: \"\\x01\\t\\n\\e é 日本 🌳\", B: \"null\", on: \"no\"}\n",
       "name: a\ncommand: [x]\nresources: {cpu: 1500m, memory: 1048577B}\n",
       "name: a\ncommand: [x]\nresources: {cpu: 2}\n",
+      "name: a\ncommand: [x]\nresources: {max_memory: 100M}\n",
+      "name: a\ncommand: [x]\nisolation: {user: 1000}\nenv_files: [\"a b\"]\n",
   };
   for (const std::string& yaml : cases) {
     SCOPED_TRACE(yaml);

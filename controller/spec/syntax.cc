@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/ip_range.h"
 #include "controller/spec/mistakes.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxPath = 1'000;
 constexpr size_t kMaxHost = 253;
+constexpr size_t kLongestPath = 4'095;
+constexpr size_t kLongestAccount = 64;
 
 bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -48,6 +51,12 @@ bool IsHostName(std::string_view text) {
 bool IsPath(std::string_view text) {
   return text.starts_with('/') && text.size() <= kMaxPath &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+bool IsAccountName(std::string_view text) {
+  return !text.empty() && text.size() <= kLongestAccount && text[0] != '-' &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsWord(c) || c == '-' || c == '.' || c == '$'; });
 }
 
 bool HasDotSegment(std::string_view path) {
@@ -127,13 +136,33 @@ Complaint CheckLabelValue(std::string_view text) {
 }
 
 Complaint CheckAbsolutePath(std::string_view text) {
-  constexpr size_t kLongest = 4'095;
-  if (text.size() > 1 && text.size() <= kLongest && text[0] == '/' &&
+  if (text.size() > 1 && text.size() <= kLongestPath && text[0] == '/' &&
       text.find('\0') == std::string_view::npos) {
     return std::nullopt;
   }
   return Refuse(text, "a path",
                 "an absolute one on the proxies' hosts, for example /etc/tls/a.pem");
+}
+
+Complaint CheckAccount(std::string_view text) {
+  const bool is_number = !text.empty() && std::all_of(text.begin(), text.end(), IsDigit);
+  uint32_t id = 0;
+  const bool fine = is_number
+                        ? absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &id) &&
+                              id != UINT32_MAX  // which means nobody
+                        : IsAccountName(text);
+  if (fine) return std::nullopt;
+  return Refuse(text, "a user or group", "a name like www-data, or a number");
+}
+
+Complaint CheckNodePath(std::string_view text) {
+  if (text.starts_with('/') && text.size() <= kLongestPath) return std::nullopt;
+  return Refuse(text, "a path", "an absolute one on the nodes, for example /etc");
+}
+
+Complaint CheckEnvFile(std::string_view text) {
+  if (!text.empty() && text.size() <= kLongestPath) return std::nullopt;
+  return Refuse(text, "a file", "a path on the nodes, relative to dir, for example .env");
 }
 
 Complaint CheckAddress(std::string_view text) {

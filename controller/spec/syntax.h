@@ -23,6 +23,11 @@ Complaint CheckProbePath(std::string_view text);
 Complaint CheckMetricsPath(std::string_view text);
 Complaint CheckLabelName(std::string_view text);
 Complaint CheckLabelValue(std::string_view text);
+// A user or group of a node, by name or number.
+Complaint CheckAccount(std::string_view text);
+// Where a file is on a node.
+Complaint CheckNodePath(std::string_view text);
+Complaint CheckEnvFile(std::string_view text);
 // Where a file is on a proxy's host.
 Complaint CheckAbsolutePath(std::string_view text);
 // A numeric IPv4 or IPv6 address.

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "controller/spec/balancing.h"
+#include "controller/spec/isolation.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
+#include "controller/spec/resources.h"
 #include "controller/spec/strategy.h"
 
 namespace pando::controller {
@@ -52,17 +54,6 @@ void EmitHealth(YAML::Emitter& out, const v1::HealthCheck& health) {
   out << EndMap;
 }
 
-void EmitResources(YAML::Emitter& out, const v1::Resources& resources) {
-  out << BeginMap;
-  if (resources.cpu_millis() > 0) {
-    out << Key << "cpu" << Value << FormatCpu(resources.cpu_millis());
-  }
-  if (resources.memory_bytes() > 0) {
-    out << Key << "memory" << Value << FormatSize(resources.memory_bytes());
-  }
-  out << EndMap;
-}
-
 void EmitPlacement(YAML::Emitter& out, const v1::Placement& placement) {
   // A record of an older version says nothing of it: the defaults.
   if (placement.spread().empty() && placement.labels().empty()) return;
@@ -101,6 +92,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
     out << Key << "env" << Value;
     EmitMap(out, spec.env());
   }
+  EmitEnvFiles(out, spec);
   if (spec.has_replicas()) out << Key << "replicas" << Value << spec.replicas();
   out << Key << "health" << Value;
   EmitHealth(out, spec.health());
@@ -118,10 +110,8 @@ std::string ToYaml(const v1::AppSpec& spec) {
   out << Key << "drain_tunnels" << Value << FormatDuration(spec.stop().drain_tunnels_ms())
       << EndMap;
 
-  if (spec.resources().cpu_millis() > 0 || spec.resources().memory_bytes() > 0) {
-    out << Key << "resources" << Value;
-    EmitResources(out, spec.resources());
-  }
+  EmitResources(out, spec.resources());
+  EmitIsolation(out, spec);
   EmitPlacement(out, spec.placement());
 
   out << Key << "timeouts" << Value << BeginMap;

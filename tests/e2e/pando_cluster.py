@@ -2,6 +2,7 @@
 
 Environment: PANDO_BIN, the directory of the programs (default: build/release/bin).
 """
+import contextlib
 import http.client
 import json
 import os
@@ -33,8 +34,8 @@ class Cluster:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='pando-e2e-'))
         (self.dir / 'tmp').mkdir()
-        # Agents pass TMPDIR on to the instances, so it marks every process of this cluster.
-        self._mark = f'TMPDIR={self.dir}/tmp'
+        # Agents pass HOME on to the instances, so it marks every process of this cluster.
+        self._mark = f'HOME={self.dir}/tmp'
         self._ports = PortBlock()
         self._daemons = {}
         self._arguments = {}
@@ -58,8 +59,8 @@ class Cluster:
     # ---- daemons ----
 
     def environment(self):
-        kept = {name: os.environ[name] for name in ('PATH', 'HOME', 'LANG') if name in os.environ}
-        return {**kept, 'TMPDIR': f'{self.dir}/tmp'}
+        kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
+        return {**kept, 'HOME': f'{self.dir}/tmp', 'TMPDIR': f'{self.dir}/tmp'}
 
     def start(self, name):
         """Starts a daemon again as it was started before."""
@@ -229,10 +230,19 @@ class Cluster:
         # Instances outlive their agents by design.
         end_marked_processes(self._mark.encode())
         left = marked_processes(self._mark.encode())
+        self._remove_groups()
         if left:
             complaints.append(f'processes are left: {sorted(left)}')
         self._ports.close()
         return complaints
+
+    def _remove_groups(self):
+        """The control groups of instances whose agent was gone before them."""
+        for path in self.dir.glob('*/instances/*/cgroup'):
+            for group in map(pathlib.Path, path.read_text().split()):
+                for directory in (group, group.parent, group.parent.parent):
+                    with contextlib.suppress(OSError):
+                        directory.rmdir()
 
     def log_tails(self):
         tails = []

@@ -1,0 +1,195 @@
+"""What the agent and its shims cost, with 0, 10, 100 and 300 instances: memory (RSS, and PSS, which counts
+shared pages by their share), the agent's CPU time at rest with a probe per instance and second, how soon after a
+kill -9 it has all instances again; how long a start, a stop and the news of an exit take; and how much log a shim
+writes per second of CPU time, with every line accounted for.
+
+The instances do nothing but listen. Agent, shim and controller are the real programs.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / 'e2e')]
+from clone_bench import machine  # noqa: E402  (the path has to be set first)
+from pando_cluster import BIN, ROOT, Cluster  # noqa: E402
+from processes import wait_until  # noqa: E402
+
+TESTS = BIN.parent / 'tests'
+APP = TESTS / 'agent_test_app'
+TICKS = os.sysconf('SC_CLK_TCK')
+LINE_BYTES = 100
+
+
+def memory(pid):
+    """(RSS, PSS) in KiB."""
+    values = {}
+    for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:]:
+        name, _, rest = line.partition(':')
+        values[name] = int(rest.split()[0])
+    return values['Rss'], values['Pss']
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def shims(cluster):
+    """{instance directory: pid of its shim}"""
+    found = {}
+    for path in cluster.dir.glob('node-1/instances/*/run'):
+        record = dict(line.split('=', 1) for line in path.read_text().splitlines())
+        found[path.parent] = int(record['shim_pid'])
+    return found
+
+
+def answers(port):
+    try:
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics', timeout=10) as answer:
+            return answer.read().decode()
+    except (OSError, urllib.error.URLError):
+        return ''
+
+
+def ready(port):
+    for line in answers(port).splitlines():
+        if line.startswith('pando_agent_instances{phase="ready"}'):
+            return float(line.rpartition(' ')[2])
+    return -1
+
+
+def with_instances(cluster, count, rest_seconds):
+    """One row of the table."""
+    if count > 0:
+        cluster.ctl('scale', 'idle', '--replicas', count)
+    wait_until(lambda: ready(cluster.http_ports['node-1']) == count, 120, f'{count} are ready')
+    agent = cluster['node-1']
+    before, began = cpu_seconds(agent.pid), time.monotonic()
+    time.sleep(rest_seconds)  # the measured time itself, not a wait for something
+    share = (cpu_seconds(agent.pid) - before) / (time.monotonic() - began)
+    rss, pss = memory(agent.pid)
+    each = [memory(pid) for pid in shims(cluster).values()]
+
+    agent.kill()
+    began = time.monotonic()
+    cluster.start('node-1')
+    # The first answer comes when all that ran is taken over.
+    while ready(cluster.http_ports['node-1']) < count:
+        if time.monotonic() - began > 60:
+            raise AssertionError(f'{count} instances are not taken over')
+    adoption = time.monotonic() - began
+    wait_until(lambda: cluster.count('nodes', state='ready') == 1, 60, 'the agent is back')
+    return {'count': count, 'rss': rss, 'pss': pss, 'cpu': share, 'adoption': adoption,
+            'shim_rss': statistics.median(each_rss for each_rss, _ in each) if each else None,
+            'shim_pss': statistics.median(each_pss for _, each_pss in each) if each else None}
+
+
+def log_throughput(cluster, lines):
+    """(bytes per second of the shim's CPU time, lines missing among those that are kept)"""
+    cluster.apply(f'name: chatty\ncommand: ["{APP}", listen, lines, "{lines}", "{LINE_BYTES}", '
+                  'err, done, wait]\nhealth: {interval: 200ms}\n')
+    directory = next(path for path in shims(cluster) if path.name.startswith('chatty'))
+    shim = shims(cluster)[directory]
+
+    def kept():
+        texts = [path.read_text(errors='replace') for path in directory.glob('*.log*')]
+        return [line.split(' ', 2)[2] for text in texts for line in text.splitlines()
+                if line.count(' ') >= 2]
+
+    wait_until(lambda: 'done' in kept(), 300, 'all is written')
+    used = cpu_seconds(shim)
+    numbers = sorted(int(line.split()[0]) for line in kept() if line[:1].isdigit())
+    # Old files are dropped by design: of those that are kept, none may be missing, up to the last.
+    missing = lines - numbers[0] - len(numbers)
+    return lines * LINE_BYTES / used, missing
+
+
+def latencies(count):
+    done = subprocess.run([TESTS / 'agent_bench', BIN / 'pando-shim', APP, str(count)],
+                          capture_output=True, text=True, check=True, timeout=600)
+    return json.loads(done.stdout)
+
+
+def kib(value):
+    return '' if value is None else f'{value:,.0f}'
+
+
+def report(rows, times, throughput, missing, command):
+    table = '\n'.join(
+        f'| {row["count"]} | {kib(row["rss"])} | {kib(row["pss"])} | {100 * row["cpu"]:.2f} | '
+        f'{1000 * row["adoption"]:.0f} | {kib(row["shim_rss"])} | {kib(row["shim_pss"])} |'
+        for row in rows)
+    kinds = {'start': 'start: from the launch to exec done', 'stop': 'stop: from the order to nothing left',
+             'exit': 'exit: from the SIGKILL to the agent being told',
+             'together': '100 starts at once: from the first launch to each running'}
+    latency = '\n'.join(f'| {words} | {times[kind]["p50"]:.2f} | {times[kind]["p99"]:.2f} | '
+                        f'{times[kind]["max"]:.2f} |' for kind, words in kinds.items())
+    groups = 'with' if times['groups'] else 'without'
+    return f"""# What the agent costs
+
+{datetime.date.today().isoformat()}, {machine()}; everything on one machine that others used too, {groups} control groups.
+
+```
+{command}
+```
+
+Instances that only listen, each probed every second. PSS counts shared pages by their share.
+
+| instances | agent RSS KiB | PSS KiB | agent CPU at rest, % of a core | taken over after kill -9, ms | shim RSS KiB | PSS KiB |
+|---:|---:|---:|---:|---:|---:|---:|
+{table}
+
+| latency, ms | p50 | p99 | max |
+|---|---:|---:|---:|
+{latency}
+
+Log: {throughput / 1e6:.0f} MB per second of the shim's CPU time, in lines of {LINE_BYTES} bytes; lines missing: {missing}.
+"""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--quick', action='store_true', help='0 and 10 instances, few rounds')
+    parser.add_argument('--write', action='store_true', help='write docs/benchmarks/agent.md')
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
+    counts, rest, rounds, lines = (0, 10, 100, 300), 10, 300, 1_000_000
+    if options.quick:
+        counts, rest, rounds, lines = (0, 10), 2, 30, 100_000
+    times = latencies(rounds)
+    cluster = Cluster()
+    try:
+        cluster.start_controller()
+        cluster.start_agent()
+        wait_until(lambda: cluster.count('nodes', state='ready') == 1, 60, 'the agent is ready')
+        rows = [with_instances(cluster, 0, rest)]
+        cluster.apply(f'name: idle\ncommand: ["{APP}", listen, wait]\nhealth: {{interval: 1s}}\n')
+        rows += [with_instances(cluster, count, rest) for count in counts if count > 0]
+        cluster.ctl('rm', 'idle', '-y')
+        throughput, missing = log_throughput(cluster, lines)
+    finally:
+        complaints = cluster.close()
+        cluster.remove_files()
+    text = report(rows, times, throughput, missing, 'tests/bench/agent ' + ' '.join(sys.argv[1:]))
+    print(text)
+    if options.write:
+        (ROOT / 'docs' / 'benchmarks' / 'agent.md').write_text(text, encoding='utf-8')
+    if complaints or missing:
+        sys.exit(f'{missing} lines are missing; {complaints}')
+
+
+if __name__ == '__main__':
+    main()
