@@ -12,6 +12,7 @@
 #include "agent/env_file.h"
 #include "agent/environment.h"
 #include "agent/port_reservation.h"
+#include "agent/preload.h"
 #include "agent/remains.h"
 #include "agent/shim/start_time.h"
 #include "agent/shim_client.h"
@@ -120,12 +121,17 @@ absl::StatusOr<SpawnedShim> Launcher::Launch(const Assignment& assignment, const
         config_.groups->Make(group, {limits.cpu_millis, limits.memory_bytes, limits.processes}));
   }
   const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
+  std::vector<std::string> environment =
+      AppEnvironment(environ, account, file_variables, assignment, config_.node, dir.path(), *port);
+  if (assignment.command.fixed_port != 0) {
+    PANDO_RETURN_IF_ERROR(PreloadFixedPort(assignment.command, *port,
+                                           FixedPortLibrary(config_.shim_path), environment));
+  }
   return SpawnShim({.shim_path = config_.shim_path,
                     .instance_dir = dir.path(),
                     .app_dir = assignment.command.dir,
                     .argv = assignment.command.argv,
-                    .environment = AppEnvironment(environ, account, file_variables, assignment,
-                                                  config_.node, dir.path(), *port),
+                    .environment = std::move(environment),
                     .incarnation = spawn.incarnation,
                     .port = *port,
                     .port_fd = reservation->get(),

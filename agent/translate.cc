@@ -43,6 +43,7 @@ CommandLine ToCommandLine(const v1::AppSpec& spec) {
   command.dir = spec.dir();
   command.env.insert(spec.env().begin(), spec.env().end());
   command.env_files.assign(spec.env_files().begin(), spec.env_files().end());
+  command.fixed_port = static_cast<uint16_t>(spec.port().fixed());
   return command;
 }
 

@@ -62,6 +62,7 @@ struct CommandLine {
   std::string dir;
   std::map<std::string, std::string> env;
   std::vector<std::string> env_files;  // relative to `dir`; `env` wins
+  uint16_t fixed_port = 0;  // what the app binds whatever it is told; 0: it listens on $PORT
 };
 
 // Code that is fetched from the controller, and made ready by a step of its own, once per node.

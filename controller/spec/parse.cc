@@ -198,6 +198,9 @@ constexpr Field<v1::Placement> kPlacementFields[] = {
     {"spread", ReadSpread},
     {"max_per_node", ReadWhole<&v1::Placement::set_max_per_node, 1, kMaxReplicas>},
 };
+constexpr Field<v1::Port> kPortFields[] = {
+    {"fixed", ReadWhole<&v1::Port::set_fixed, 1, 65'535>},
+};
 constexpr Field<v1::Metrics> kMetricsFields[] = {
     {"path", ReadChecked<&v1::Metrics::mutable_path, CheckMetricsPath>},
 };
@@ -266,6 +269,15 @@ constexpr Field<AppDraft> kAppFields[] = {
        ReadTextMap(value, CheckEnvName, Anything, *into.spec.mutable_env());
      }},
     {"env_files", [](const Input& value, AppDraft& into) { ReadEnvFiles(value, into.spec); }},
+    {"port",
+     [](const Input& value, AppDraft& into) {
+       v1::Port& port = *into.spec.mutable_port();
+       ReadFields<v1::Port>(value, kPortFields, port);
+       if (value.node().kind == YamlNode::Kind::kMap && !value.Find("fixed")) {
+         value.FailMissing("fixed", "the port the app has in its code, for example 8080");
+       }
+       port.set_via(v1::Port::PRELOAD);
+     }},
     {"replicas",
      [](const Input& value, AppDraft& into) {
        ReadWhole<&v1::AppSpec::set_replicas, 0, kMaxReplicas>(value, into.spec);

@@ -79,6 +79,7 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_FALSE(spec.strategy().blue_green());
   EXPECT_FALSE(spec.strategy().manual_gate());
   EXPECT_EQ(spec.strategy().evidence().min_requests(), 20u);
+  EXPECT_FALSE(spec.has_port());
 }
 
 constexpr char kFull[] = R"(kind: App
@@ -87,6 +88,7 @@ command: [node, server.js, 3000, --flag]
 dir: deploy/examples/../hello/
 env: {SERVICE_MS: "5", RATIO: 0.5, ON: true, EMPTY: "", TEXT: "two\nlines, ü"}
 env_files: [.env, /etc/hello.env]
+port: {fixed: 8080}
 replicas: 4
 health: {path: "/healthz?full=1", interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
 route: {hosts: [WWW.example.com, "*.example.org"], path: /api/}
@@ -129,6 +131,8 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_TRUE(spec.isolation().allow_new_privileges());
   EXPECT_TRUE(spec.isolation().private_tmp());
   EXPECT_THAT(spec.isolation().read_only(), ElementsAre("/etc", "/usr"));
+  EXPECT_EQ(spec.port().fixed(), 8'080u);
+  EXPECT_EQ(spec.port().via(), v1::Port::PRELOAD);
   EXPECT_EQ(spec.replicas(), 4u);
   EXPECT_EQ(spec.health().kind(), v1::HealthCheck::HTTP);
   EXPECT_EQ(spec.health().path(), "/healthz?full=1");
@@ -310,21 +314,21 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"helth: {}", "3: unknown key helth (did you mean health?)"},
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
-       "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, env_files, "
+       "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, env_files, port, "
        "replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"\"a b\": 3",
-       "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, env_files, "
+       "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
        "replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"<<: {dir: x}",
-       "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, env_files, "
+       "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
        "replicas, health, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
@@ -381,6 +385,11 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "3: strategy: gate: manual needs steps that end (add canary or blue_green)"},
       {"strategy: {evidence: {errors: 1}}",
        "3: strategy.evidence.errors: \"1\" is not a share (allowed: 0% to 100%)"},
+      {"port: 8080", "3: port: must be a map, is a text"},
+      {"port: {}",
+       "3: port.fixed: is missing (needed: the port the app has in its code, for example 8080)"},
+      {"port: {fixed: 0}", "3: port.fixed: \"0\" is out of range (allowed: 1 to 65535)"},
+      {"port: {fixed: 80, via: magic}", "3: port: unknown key via (allowed: fixed)"},
       {"replicas: 10001", "3: replicas: \"10001\" is out of range (allowed: 0 to 10000)"},
       {"replicas: 99999999999999999999",
        "3: replicas: \"99999999999999999999\" is out of range (allowed: 0 to 10000)"},

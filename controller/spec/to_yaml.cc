@@ -93,6 +93,10 @@ std::string ToYaml(const v1::AppSpec& spec) {
     EmitMap(out, spec.env());
   }
   EmitEnvFiles(out, spec);
+  if (spec.has_port()) {
+    out << Key << "port" << Value << BeginMap << Key << "fixed" << Value << spec.port().fixed()
+        << EndMap;
+  }
   if (spec.has_replicas()) out << Key << "replicas" << Value << spec.replicas();
   out << Key << "health" << Value;
   EmitHealth(out, spec.health());

@@ -7,7 +7,7 @@ trap 'rm -rf "$prefix"' EXIT
 DESTDIR=$prefix cmake --install "$1" --prefix /usr > "$prefix/log" || { cat "$prefix/log"; exit 1; }
 
 missing=0
-for path in sbin/pando-{controller,agent,proxy} bin/ctl libexec/pando/pando-shim \
+for path in sbin/pando-{controller,agent,proxy} bin/ctl libexec/pando/{pando-shim,libpando-fixed-port.so} \
   lib/systemd/system/pando-{controller,agent,proxy}.service lib/sysusers.d/pando.conf \
   share/bash-completion/completions/ctl share/zsh/vendor-completions/_ctl \
   share/fish/vendor_completions.d/ctl.fish share/doc/pando/{README.md,LICENSE,CHANGELOG.md} \
