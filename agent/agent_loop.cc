@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kLastLines = 4;
 constexpr size_t kLastLineBytes = 200;
+constexpr Millis kOrdersRetry{1'000};
 
 double UnitRandom(std::mt19937_64& generator) {
   return static_cast<double>(generator() >> 11) / static_cast<double>(uint64_t{1} << 53);
@@ -87,26 +88,79 @@ void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
 }
 
 absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
+  std::vector<Assignment> wanted = ToAssignments(orders);
+  if (absl::Status s = CheckOrders(orders, wanted); !s.ok()) return s;
+  if (absl::Status s = KeepOrders(orders); !s.ok()) {
+    Postpone(orders, wanted, s);
+    return s;
+  }
+  unkept_.reset();
+  orders_version_ = orders.version();
+  std::set<AssignmentId> gone = std::exchange(told_unkept_, {});
+  for (const Assignment& assignment : wanted) gone.erase(assignment.id);
+  for (const AssignmentId& id : gone) uplink_.gone(id.value);
+  Actions actions;
+  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
+  CarryOut(actions);
+  return absl::OkStatus();
+}
+
+absl::Status AgentLoop::CheckOrders(const v1::Orders& orders,
+                                    const std::vector<Assignment>& wanted) const {
   if (absl::Status s = CheckAuthority(state_.authority(), {orders.cluster_id(), orders.term()});
       !s.ok()) {
     return s;
   }
-  std::vector<Assignment> wanted = ToAssignments(orders);
   for (const Assignment& assignment : wanted) {
     if (!IsSafeFileName(assignment.id.value)) {
       return absl::InvalidArgumentError(
           absl::StrCat("the orders hold an impossible assignment id: ", assignment.id.value));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status AgentLoop::KeepOrders(const v1::Orders& orders) {
   if (state_.authority().cluster_id.empty() && !orders.cluster_id().empty()) {
     if (absl::Status s = state_.SaveClusterId(orders.cluster_id()); !s.ok()) return s;
   }
-  if (absl::Status s = state_.SaveOrders(orders); !s.ok()) return s;
-  orders_version_ = orders.version();
-  Actions actions;
-  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
-  CarryOut(actions);
-  return absl::OkStatus();
+  return state_.SaveOrders(orders);
+}
+
+void AgentLoop::Postpone(const v1::Orders& orders, const std::vector<Assignment>& wanted,
+                         const absl::Status& why) {
+  const bool is_retry = unkept_ && unkept_->version() == orders.version();
+  unkept_ = orders;
+  if (!retry_scheduled_) {
+    retry_scheduled_ = true;
+    Later(kOrdersRetry, [this] { RetryOrders(); });
+  }
+  if (is_retry) return;
+  for (const Assignment& assignment : wanted) {
+    if (supervisor_.Find(assignment.id) != nullptr) continue;
+    told_unkept_.insert(assignment.id);
+    InstanceStatus status;
+    status.assignment = assignment.id;
+    status.app = assignment.app;
+    status.slot = assignment.slot;
+    status.revision = assignment.revision;
+    status.phase = Phase::kFailed;
+    status.detail =
+        absl::StrCat("the node cannot keep its orders: ", absl::string_view(why.message()));
+    uplink_.status(ToProto(status));
+  }
+}
+
+void AgentLoop::RetryOrders() {
+  retry_scheduled_ = false;
+  if (!unkept_) return;
+  const v1::Orders orders = *unkept_;
+  if (SetOrders(orders).ok()) {
+    LogInfo("orders are kept after all", {{"version", absl::StrCat(orders.version())}});
+  } else if (absl::IsFailedPrecondition(
+                 CheckAuthority(state_.authority(), {orders.cluster_id(), orders.term()}))) {
+    unkept_.reset();  // another leader's count by now
+  }
 }
 
 std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
@@ -199,6 +253,7 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
   Running& running = running_[id];
   running.incarnation = incarnation;
   running.spawned_at = loop_.Now();
+  running.probe_command.reset();
   running.shim_pid = shim.id.pid;
   running.group = shim.group;
   running.shim = std::make_unique<ShimClient>(
@@ -236,14 +291,37 @@ void AgentLoop::Do(const Stop& stop) {
 }
 
 void AgentLoop::Do(const Probe& probe) {
-  prober_.Probe(probe.policy, probe.port,
-                [this, alive = std::weak_ptr<char>(alive_), id = probe.id,
-                 incarnation = probe.incarnation](const std::string& failure) {
-                  if (alive.expired()) return;
-                  metrics_.probes_total.Increment();
-                  if (!failure.empty()) metrics_.probe_failures_total.Increment();
-                  Feed(id, ProbeResult{incarnation, failure.empty(), failure});
-                });
+  const Assignment* const assignment = supervisor_.Find(probe.id);
+  if (assignment == nullptr) return;
+  const ProbePolicy& policy = PolicyOf(*assignment, probe.role);
+  ProbeDone done = [this, alive = std::weak_ptr<char>(alive_), id = probe.id,
+                    incarnation = probe.incarnation](const ProbeAnswer& answer) {
+    if (alive.expired()) return;
+    metrics_.probes_total.Increment();
+    if (!answer.failure.empty()) metrics_.probe_failures_total.Increment();
+    Feed(id, ProbeResult{incarnation, answer.failure.empty(), answer.failure, answer.asked});
+  };
+  if (policy.kind == ProbePolicy::Kind::kExec) {
+    prober_.ProbeByCommand(probe.id, policy, ProbeCommandOf(*assignment, probe.port, policy),
+                           std::move(done));
+  } else {
+    prober_.Probe(policy, probe.port, std::move(done));
+  }
+}
+
+absl::StatusOr<ProbeCommand> AgentLoop::ProbeCommandOf(const Assignment& assignment, uint16_t port,
+                                                       const ProbePolicy& policy) {
+  // Made once: the app's environment, too, is what it was at its start.
+  std::optional<ProbeCommand>& made = running_[assignment.id].probe_command;
+  if (!made) {
+    auto command =
+        launcher_.MakeProbeCommand(assignment, state_.InstanceOf(assignment.id.value), port);
+    if (!command.ok()) return command.status();
+    made = *std::move(command);
+  }
+  ProbeCommand command = *made;
+  command.argv = policy.command;
+  return command;
 }
 
 void AgentLoop::Do(const Report& report) {

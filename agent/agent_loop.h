@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,8 @@ class AgentLoop {
   void Start();
 
   // kFailedPrecondition: not the orders of this agent's controller (see core/order_fence.h).
-  // Other errors: they could not be kept, so they are not carried out.
+  // Other errors: they could not be kept, so they are not carried out; what is new in them is told
+  // to have failed, and they are tried again until they can be kept or others come.
   absl::Status SetOrders(const v1::Orders& orders);
 
   std::vector<v1::InstanceStatus> Statuses() const;
@@ -70,15 +72,23 @@ class AgentLoop {
     pid_t shim_pid = 0;
     Cgroup group;
     std::unique_ptr<ShimClient> shim;
-    std::string failure;  // why the app could not be started
+    std::string failure;                        // why the app could not be started
+    std::optional<ProbeCommand> probe_command;  // made for the first probe by command
   };
 
   void Adopt(const std::string& id, const InstanceDir& dir);
+  absl::Status CheckOrders(const v1::Orders& orders, const std::vector<Assignment>& wanted) const;
+  absl::Status KeepOrders(const v1::Orders& orders);
+  void Postpone(const v1::Orders& orders, const std::vector<Assignment>& wanted,
+                const absl::Status& why);
+  void RetryOrders();
   void Feed(const AssignmentId& id, const InstanceEvent& event);
   void CarryOut(const Actions& actions);
   void Do(const Spawn& spawn);
   void Do(const Stop& stop);
   void Do(const Probe& probe);
+  absl::StatusOr<ProbeCommand> ProbeCommandOf(const Assignment& assignment, uint16_t port,
+                                              const ProbePolicy& policy);
   void Do(const Report& report);
   void Do(const Gone& gone);
   void SpawnNext();
@@ -108,6 +118,9 @@ class AgentLoop {
   std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
   std::optional<Instant> wake_at_;
   uint64_t orders_version_ = 0;
+  std::optional<v1::Orders> unkept_;  // the newest, when they could not be kept
+  bool retry_scheduled_ = false;
+  std::set<AssignmentId> told_unkept_;  // told to have failed for that
   std::function<void()> on_stopped_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

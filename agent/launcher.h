@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/cgroup.h"
 #include "agent/core/instance.h"
 #include "agent/core/port_allocator.h"
+#include "agent/exec_probe.h"
 #include "agent/instance_dir.h"
 #include "agent/process.h"
 
@@ -30,8 +32,16 @@ class Launcher {
   // tells. The error is for people.
   absl::StatusOr<SpawnedShim> Launch(const Assignment& assignment, const Spawn& spawn,
                                      const InstanceDir& dir);
+  // What a probe by command starts, all but its argv: it runs as the app does, in its directory,
+  // with its environment, within its limits. The error is for people.
+  absl::StatusOr<ProbeCommand> MakeProbeCommand(const Assignment& assignment,
+                                                const InstanceDir& dir, uint16_t port) const;
 
  private:
+  // All but the incarnation and the descriptors.
+  absl::StatusOr<ShimLaunch> Describe(const Assignment& assignment, const InstanceDir& dir,
+                                      uint16_t port) const;
+
   LauncherConfig config_;
   PortAllocator ports_;
 };

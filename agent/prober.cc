@@ -6,6 +6,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <cerrno>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -26,9 +28,17 @@ constexpr size_t kMaxDrained = 256 * 1024;
 
 std::string Describe(const error_code& error) { return absl::AsciiStrToLower(error.message()); }
 
+// Of this host and this process, whatever the instance does.
+bool IsOwnFault(const error_code& error) {
+  for (const int own : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL}) {
+    if (error == error_code(own, boost::system::system_category())) return true;
+  }
+  return false;
+}
+
 class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
  public:
-  ProbeSession(asio::io_context& io, const ProbePolicy& policy, Prober::Done done)
+  ProbeSession(asio::io_context& io, const ProbePolicy& policy, ProbeDone done)
       : socket_(io), timer_(io), policy_(policy), done_(std::move(done)) {}
 
   void Begin(std::vector<tcp::endpoint> endpoints) {
@@ -58,21 +68,41 @@ class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
 
   void OnConnected(const tcp::endpoint& endpoint, const error_code& error) {
     if (error || policy_.kind == ProbePolicy::Kind::kTcp) {
-      Finish(error ? Describe(error) : "");
+      if (IsOwnFault(error)) {
+        Answer(ProbeAnswer::NotAsked(Describe(error)));
+      } else {
+        Finish(error ? Describe(error) : "");
+      }
       return Close();
     }
-    const bool v6 = endpoint.address().is_v6();
-    request_ = absl::StrCat("GET ", policy_.path.empty() ? "/" : policy_.path,
-                            " HTTP/1.1\r\nHost: ", v6 ? "[" : "", endpoint.address().to_string(),
-                            v6 ? "]" : "", ":", endpoint.port(),
-                            "\r\nUser-Agent: pando-agent\r\nAccept: */*\r\n"
-                            "Connection: close\r\n\r\n");
+    request_ = Request(endpoint);
     asio::async_write(socket_, asio::buffer(request_),
                       [self = shared_from_this()](const error_code& write_error, size_t) {
                         if (!write_error) return self->Read();
                         self->Finish(Describe(write_error));
                         self->Close();
                       });
+  }
+
+  std::string Request(const tcp::endpoint& endpoint) const {
+    std::string host = policy_.host;
+    if (host.empty()) {
+      const bool v6 = endpoint.address().is_v6();
+      host = absl::StrCat(v6 ? "[" : "", endpoint.address().to_string(), v6 ? "]" : "", ":",
+                          endpoint.port());
+    }
+    std::map<std::string, std::string> fields = {{"User-Agent", "pando-agent"}, {"Accept", "*/*"}};
+    for (const auto& [name, value] : policy_.headers) {
+      // The spec's word counts, however it writes the name.
+      std::erase_if(fields, [&name = name](const auto& field) {
+        return absl::EqualsIgnoreCase(field.first, name);
+      });
+      fields[name] = value;
+    }
+    std::string request = absl::StrCat("GET ", policy_.path.empty() ? "/" : policy_.path,
+                                       " HTTP/1.1\r\nHost: ", host, "\r\n");
+    for (const auto& [name, value] : fields) absl::StrAppend(&request, name, ": ", value, "\r\n");
+    return absl::StrCat(request, "Connection: close\r\n\r\n");
   }
 
   void Read() {
@@ -101,18 +131,23 @@ class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
     Read();
   }
 
-  static std::string Judge(absl::string_view status_line) {
+  std::string Judge(absl::string_view status_line) const {
     int status = 0;
     // "HTTP/1.1 200 OK"
     if (!absl::StartsWith(status_line, "HTTP/") || status_line.size() < 12 ||
         !absl::SimpleAtoi(status_line.substr(9, 3), &status)) {
       return "the answer is not HTTP";
     }
-    return status >= 200 && status < 400 ? "" : absl::StrCat("HTTP status ", status);
+    bool passes = policy_.codes.empty() && status >= 200 && status <= 399;
+    for (const auto& [first, last] : policy_.codes) passes |= status >= first && status <= last;
+    if (passes) return "";
+    return absl::StrCat("HTTP status ", status);
   }
 
-  void Finish(const std::string& failure) {
-    if (const Prober::Done done = std::exchange(done_, nullptr)) done(failure);
+  void Finish(std::string failure) { Answer({std::move(failure)}); }
+
+  void Answer(const ProbeAnswer& answer) {
+    if (const ProbeDone done = std::exchange(done_, nullptr)) done(answer);
   }
 
   void Close() {
@@ -124,7 +159,7 @@ class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
   tcp::socket socket_;
   asio::steady_timer timer_;
   ProbePolicy policy_;
-  Prober::Done done_;
+  ProbeDone done_;
   std::vector<tcp::endpoint> endpoints_;
   std::string request_;
   std::string answer_;
@@ -134,12 +169,48 @@ class ProbeSession : public std::enable_shared_from_this<ProbeSession> {
 
 }  // namespace
 
-void Prober::Probe(const ProbePolicy& policy, uint16_t port, Done done) {
+Prober::~Prober() {
+  for (const auto& [id, probe] : commands_) probe->Abandon();
+}
+
+void Prober::Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
+  if (policy.kind == ProbePolicy::Kind::kGrpc) {
+    ProbeByGrpc(policy, port, std::move(done));
+  } else {
+    ProbeByConnection(policy, port, std::move(done));
+  }
+}
+
+void Prober::ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
   std::vector<tcp::endpoint> endpoints = {{asio::ip::address_v4::loopback(), port}};
   error_code error;
   const auto second = asio::ip::make_address(second_address_, error);
   if (!error && second != endpoints[0].address()) endpoints.emplace_back(second, port);
   std::make_shared<ProbeSession>(loop_.io(), policy, std::move(done))->Begin(std::move(endpoints));
+}
+
+void Prober::ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
+  std::vector<std::string> targets = {absl::StrCat("127.0.0.1:", port)};
+  error_code error;
+  const auto second = asio::ip::make_address(second_address_, error);
+  // gRPC takes addresses of one family.
+  if (!error && second.is_v4()) targets.push_back(absl::StrCat(second.to_string(), ":", port));
+  grpc_.Probe(targets, policy.service, policy.timeout, std::move(done));
+}
+
+void Prober::ProbeByCommand(const AssignmentId& id, const ProbePolicy& policy,
+                            const absl::StatusOr<ProbeCommand>& command, ProbeDone done) {
+  const auto answer = [&](ProbeAnswer what) {
+    loop_.Post([done, what = std::move(what)] { done(what); });
+  };
+  if (commands_.contains(id)) return answer({"the command of the probe before still runs"});
+  if (!command.ok()) return answer(ProbeAnswer::NotAsked(std::string(command.status().message())));
+  const auto probe = std::make_shared<ExecProbe>(loop_.io(), policy.timeout, done,
+                                                 [this, id] { commands_.erase(id); });
+  if (const absl::Status status = probe->Begin(*command); !status.ok()) {
+    return answer(ProbeAnswer::NotAsked(std::string(status.message())));
+  }
+  commands_[id] = probe;
 }
 
 }  // namespace pando::agent

@@ -2,31 +2,46 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "agent/core/assignment.h"
+#include "agent/exec_probe.h"
+#include "agent/grpc_probe.h"
+#include "agent/probe_answer.h"
+#include "common/base/ids.h"
 #include "common/runtime/event_loop.h"
 
 namespace pando::agent {
 
 class Prober {
  public:
-  // Empty when it passed, else why not: "connection refused", "HTTP status 503".
-  using Done = std::function<void(const std::string& failure)>;
-
-  explicit Prober(EventLoop& loop) : loop_(loop) {}
+  explicit Prober(EventLoop& loop) : loop_(loop), grpc_(loop) {}
+  // Ends the commands that run; what has not been answered will not be.
+  ~Prober();
+  Prober(const Prober&) = delete;
+  Prober& operator=(const Prober&) = delete;
 
   // Where an instance may listen that does not listen on 127.0.0.1: the node's own address.
   void SetSecondAddress(std::string address) { second_address_ = std::move(address); }
 
-  // `done` is called once, within the timeout.
-  void Probe(const ProbePolicy& policy, uint16_t port, Done done);
+  // Each calls `done` once, within the timeout, and never before it returns.
+  void Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done);
+  // An instance's command runs once at a time: one that outlives its timeout, since the kernel
+  // cannot kill it, makes the next probe fail.
+  void ProbeByCommand(const AssignmentId& id, const ProbePolicy& policy,
+                      const absl::StatusOr<ProbeCommand>& command, ProbeDone done);
 
  private:
+  void ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDone done);
+  void ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done);
+
   EventLoop& loop_;
   std::string second_address_;
+  GrpcProber grpc_;
+  std::map<AssignmentId, std::shared_ptr<ExecProbe>> commands_;  // those that run
 };
 
 }  // namespace pando::agent

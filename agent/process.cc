@@ -54,6 +54,30 @@ bool SignalProcess(const UniqueFd& pidfd, int signal) {
   return syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
+std::vector<std::string> ShimArguments(const ShimLaunch& launch) {
+  std::vector<std::string> arguments = {"--instance-dir", launch.instance_dir, "--app-dir",
+                                        launch.app_dir};
+  for (const std::string& dir : launch.group) arguments.insert(arguments.end(), {"--cgroup", dir});
+  if (launch.open_files > 0) {
+    arguments.insert(arguments.end(), {"--open-files", absl::StrCat(launch.open_files)});
+  }
+  if (launch.processes > 0) {
+    arguments.insert(arguments.end(), {"--processes", absl::StrCat(launch.processes)});
+  }
+  if (launch.account) {
+    const Account& account = *launch.account;
+    arguments.insert(arguments.end(), {"--user", absl::StrCat(account.uid, ":", account.gid, ":",
+                                                              absl::StrJoin(account.groups, ","))});
+  }
+  if (launch.allow_new_privileges)
+    arguments.insert(arguments.end(), {"--new-privileges", "allowed"});
+  if (launch.private_tmp) arguments.insert(arguments.end(), {"--tmp", "private"});
+  for (const std::string& path : launch.read_only) {
+    arguments.insert(arguments.end(), {"--read-only", path});
+  }
+  return arguments;
+}
+
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -69,32 +93,10 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
     return absl::ErrnoToStatus(errno, "cannot start a process");
   }
 
-  std::vector<std::string> argv = {"pando-shim",
-                                   "--incarnation",
-                                   absl::StrCat(launch.incarnation),
-                                   "--port",
-                                   absl::StrCat(launch.port),
-                                   "--instance-dir",
-                                   launch.instance_dir,
-                                   "--app-dir",
-                                   launch.app_dir};
-  for (const std::string& dir : launch.group) argv.insert(argv.end(), {"--cgroup", dir});
-  if (launch.open_files > 0) {
-    argv.insert(argv.end(), {"--open-files", absl::StrCat(launch.open_files)});
-  }
-  if (launch.processes > 0) {
-    argv.insert(argv.end(), {"--processes", absl::StrCat(launch.processes)});
-  }
-  if (launch.account) {
-    const Account& account = *launch.account;
-    argv.insert(argv.end(), {"--user", absl::StrCat(account.uid, ":", account.gid, ":",
-                                                    absl::StrJoin(account.groups, ","))});
-  }
-  if (launch.allow_new_privileges) argv.insert(argv.end(), {"--new-privileges", "allowed"});
-  if (launch.private_tmp) argv.insert(argv.end(), {"--tmp", "private"});
-  for (const std::string& path : launch.read_only) {
-    argv.insert(argv.end(), {"--read-only", path});
-  }
+  std::vector<std::string> argv = {"pando-shim", "--incarnation", absl::StrCat(launch.incarnation),
+                                   "--port", absl::StrCat(launch.port)};
+  const std::vector<std::string> arguments = ShimArguments(launch);
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
   argv.emplace_back("--");
   argv.insert(argv.end(), launch.argv.begin(), launch.argv.end());
   std::vector<std::string> environment = launch.environment;

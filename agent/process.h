@@ -56,6 +56,9 @@ struct SpawnedShim {
   Cgroup group;
   std::string mark;  // in the environment of all it starts, see agent/remains.h
 };
+// What tells a shim where the app runs and what it is held to: its options but for those of the
+// watching.
+std::vector<std::string> ShimArguments(const ShimLaunch& launch);
 // Starts a shim in its own session; it outlives this process. The descriptors are inherited.
 absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch);
 

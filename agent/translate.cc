@@ -17,10 +17,30 @@ namespace {
 // Specs come with every default filled in; 0 appears only in hand-made messages.
 Millis OrElse(uint32_t millis, Millis fallback) { return millis > 0 ? Millis{millis} : fallback; }
 
+ProbePolicy::Kind ToKind(v1::HealthCheck::Kind kind) {
+  switch (kind) {
+    case v1::HealthCheck::HTTP:
+      return ProbePolicy::Kind::kHttp;
+    case v1::HealthCheck::EXEC:
+      return ProbePolicy::Kind::kExec;
+    case v1::HealthCheck::GRPC:
+      return ProbePolicy::Kind::kGrpc;
+    default:
+      return ProbePolicy::Kind::kTcp;
+  }
+}
+
 ProbePolicy ToProbePolicy(const v1::HealthCheck& health) {
   ProbePolicy probe;
-  if (health.kind() == v1::HealthCheck::HTTP) probe.kind = ProbePolicy::Kind::kHttp;
+  probe.kind = ToKind(health.kind());
   probe.path = health.path();
+  probe.headers.insert(health.headers().begin(), health.headers().end());
+  probe.host = health.host();
+  for (const v1::HealthCheck::Codes& codes : health.codes()) {
+    probe.codes.emplace_back(codes.first(), codes.last());
+  }
+  probe.command.assign(health.command().begin(), health.command().end());
+  probe.service = health.service();
   probe.interval = OrElse(health.interval_ms(), probe.interval);
   probe.timeout = OrElse(health.timeout_ms(), probe.timeout);
   if (health.healthy_threshold() > 0) {
@@ -69,6 +89,8 @@ Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) 
   assignment.artifact = ToArtifact(spec.source());
   assignment.command = ToCommandLine(spec);
   assignment.probe = ToProbePolicy(spec.health());
+  if (spec.has_startup()) assignment.startup_probe = ToProbePolicy(spec.startup());
+  if (spec.has_liveness()) assignment.liveness_probe = ToProbePolicy(spec.liveness());
   assignment.stop.signal = SignalNumber(spec.stop().signal());
   if (spec.has_stop()) assignment.stop.grace = Millis{spec.stop().grace_ms()};
   RestartPolicy& restart = assignment.restart;

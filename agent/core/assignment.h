@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/backoff.h"
@@ -14,9 +16,16 @@
 namespace pando::agent {
 
 struct ProbePolicy {
-  enum class Kind { kTcp, kHttp };
+  enum class Kind { kTcp, kHttp, kExec, kGrpc };
   Kind kind = Kind::kTcp;
-  std::string path;  // HTTP only
+  // Of HTTP: what is asked for, and the ranges of statuses that pass (none: 200 to 399).
+  std::string path;
+  std::map<std::string, std::string> headers;
+  std::string host;  // empty: the address
+  std::vector<std::pair<int, int>> codes;
+  std::vector<std::string> command;  // of exec, argv
+  std::string service;               // of gRPC; empty: the server as a whole
+
   Millis interval{1'000};
   Millis timeout{500};
   int healthy_threshold = 1;
@@ -81,8 +90,10 @@ struct Assignment {
   uint32_t slot = 0;  // from 1
   uint32_t revision = 0;
   Artifact artifact;
-  CommandLine command;  // with an artifact, its `dir` is relative to that
-  ProbePolicy probe;
+  CommandLine command;                        // with an artifact, its `dir` is relative to that
+  ProbePolicy probe;                          // readiness
+  std::optional<ProbePolicy> startup_probe;   // passes before the others begin; none: at once
+  std::optional<ProbePolicy> liveness_probe;  // fails, and it is started again; none: never
   StopPolicy stop;
   RestartPolicy restart;
   UseLimits limits;

@@ -65,7 +65,7 @@ void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {
   if (was_ready_) phase_ = Next(phase_, Event::kProbePassed);
   if (remains.phase == Phase::kUnhealthy) phase_ = Next(phase_, Event::kProbeFailed);
   if (phase_ == Phase::kReady) healthy_since_ = now;
-  probe_.emplace(assignment_.probe, /*starting=*/!was_ready_, now);
+  probes_.emplace(assignment_, was_ready_, now, unit_random);
 }
 
 void Instance::SetWanted(bool wanted, Actions& actions) {
@@ -85,8 +85,10 @@ void Instance::StartNow(Actions& actions) {
   was_ready_ = false;
   stop_sent_ = false;
   over_memory_ = false;
+  hung_ = false;
+  unasked_ = false;
   healthy_since_.reset();
-  probe_.reset();
+  probes_.reset();
   last_probe_failure_.clear();
   actions.push_back(Spawn{assignment_.id, incarnation_, port_});
 }
@@ -99,7 +101,7 @@ void Instance::StopNow(Actions& actions) {
     return;
   }
   phase_ = Next(phase_, Event::kStop);
-  probe_.reset();
+  probes_.reset();
   if (process_ == Process::kRunning && !stop_sent_) {
     stop_sent_ = true;
     actions.push_back(Stop{assignment_.id, incarnation_, assignment_.stop});
@@ -111,19 +113,21 @@ void Instance::On(const InstanceEvent& event, Instant now, double unit_random, A
   const uint32_t incarnation =
       std::visit([](const auto& one) -> uint32_t { return one.incarnation; }, event);
   if (incarnation != incarnation_) return;
-  std::visit(Overloaded{
-                 [&](const Started& started) { OnStarted(started, now, actions); },
-                 [&](const Preparing& preparing) { OnPreparing(preparing); },
-                 [&](const CannotStart& failure) { OnCannotStart(failure, now, unit_random); },
-                 [&](const Exited& exited) { OnExited(exited, now, unit_random); },
-                 [&](const Ended&) { OnEnded(now, unit_random); },
-                 [&](const ProbeResult& result) { OnProbeResult(result, now, unit_random); },
-                 [&](const MemoryUsed& used) { OnMemoryUsed(used, actions); },
-             },
-             event);
+  std::visit(
+      Overloaded{
+          [&](const Started& started) { OnStarted(started, now, unit_random, actions); },
+          [&](const Preparing& preparing) { OnPreparing(preparing); },
+          [&](const CannotStart& failure) { OnCannotStart(failure, now, unit_random); },
+          [&](const Exited& exited) { OnExited(exited, now, unit_random); },
+          [&](const Ended&) { OnEnded(now, unit_random); },
+          [&](const ProbeResult& result) { OnProbeResult(result, now, unit_random, actions); },
+          [&](const MemoryUsed& used) { OnMemoryUsed(used, actions); },
+      },
+      event);
 }
 
-void Instance::OnStarted(const Started& started, Instant now, Actions& actions) {
+void Instance::OnStarted(const Started& started, Instant now, double unit_random,
+                         Actions& actions) {
   if (process_ != Process::kSpawning) return;
   process_ = Process::kRunning;
   pid_ = started.pid;
@@ -138,7 +142,7 @@ void Instance::OnStarted(const Started& started, Instant now, Actions& actions) 
     phase_ = Next(phase_, Event::kSpawn);
     detail_.clear();
   }
-  probe_.emplace(assignment_.probe, /*starting=*/true, now);
+  probes_.emplace(assignment_, /*was_ready=*/false, now, unit_random);
 }
 
 void Instance::OnPreparing(const Preparing& preparing) {
@@ -158,15 +162,16 @@ void Instance::OnCannotStart(const CannotStart& failure, Instant now, double uni
 void Instance::OnExited(const Exited& exited, Instant now, double unit_random) {
   if (process_ != Process::kRunning && process_ != Process::kSpawning) return;
   process_ = Process::kLingering;
-  probe_.reset();
+  probes_.reset();
   last_exit_ = exited.exit;
   if (over_memory_ || WasOomKilled(exited.exit)) ++oom_kills_;
   ForgetAttemptsIfHealthyLongEnough(now);
   healthy_since_.reset();
   if (!wanted_ || halted_) return;  // stays "stopping" until nothing is left
-  // One that was stopped for a reason of its own (a start that took too long, too much memory): the
+  // One that was stopped for a reason of its own (a start that took too long, a hang, too much
+  // memory): the
   // signal it ended by explains nothing.
-  const bool explained = over_memory_ || (stop_sent_ && !was_ready_);
+  const bool explained = over_memory_ || hung_ || (stop_sent_ && !was_ready_);
   if (!explained) detail_ = DescribeExit(exited.exit, assignment_.limits.memory_bytes);
   phase_ = Next(phase_, Event::kExited);
   ScheduleStart(/*failed=*/!was_ready_, now, unit_random);
@@ -184,26 +189,42 @@ void Instance::OnEnded(Instant now, double unit_random) {
   if (wanted_ && !halted_) phase_ = Next(phase_, Event::kExited);
 }
 
-void Instance::OnProbeResult(const ProbeResult& result, Instant now, double unit_random) {
-  if (!probe_) return;
+void Instance::OnProbeResult(const ProbeResult& result, Instant now, double unit_random,
+                             Actions& actions) {
+  if (!probes_) return;
   if (!result.passed) last_probe_failure_ = result.reason;
-  switch (probe_->OnResult(result.passed, now, unit_random)) {
-    case ProbeState::Change::kNone:
-      return;
-    case ProbeState::Change::kPassed:
-      phase_ = Next(phase_, Event::kProbePassed);
-      was_ready_ = true;
-      failed_starts_ = 0;
-      if (!healthy_since_) healthy_since_ = now;
-      detail_.clear();
-      return;
-    case ProbeState::Change::kFailed:
-      ForgetAttemptsIfHealthyLongEnough(now);
-      healthy_since_.reset();
-      phase_ = Next(phase_, Event::kProbeFailed);
-      detail_ = absl::StrCat("probe failed: ", last_probe_failure_);
-      return;
+  if (!result.asked) {
+    probes_->OnNotAsked(now, unit_random);
+    unasked_ = true;
+    detail_ = absl::StrCat("cannot be probed: ", result.reason);
+    return;
   }
+  if (std::exchange(unasked_, false)) detail_.clear();
+  const ProbeSchedule::Outcome outcome = probes_->OnResult(result.passed, now, unit_random);
+  if (outcome.role == ProbeRole::kReadiness) OnReadiness(outcome.change, now);
+  if (outcome.role == ProbeRole::kLiveness) OnLiveness(outcome.change, actions);
+}
+
+void Instance::OnReadiness(ProbeState::Change change, Instant now) {
+  if (change == ProbeState::Change::kPassed) {
+    phase_ = Next(phase_, Event::kProbePassed);
+    was_ready_ = true;
+    failed_starts_ = 0;
+    if (!healthy_since_) healthy_since_ = now;
+    detail_.clear();
+  } else if (change == ProbeState::Change::kFailed) {
+    ForgetAttemptsIfHealthyLongEnough(now);
+    healthy_since_.reset();
+    phase_ = Next(phase_, Event::kProbeFailed);
+    detail_ = absl::StrCat("probe failed: ", last_probe_failure_);
+  }
+}
+
+void Instance::OnLiveness(ProbeState::Change change, Actions& actions) {
+  if (change != ProbeState::Change::kFailed) return;
+  hung_ = true;
+  detail_ = absl::StrCat("liveness probe failed: ", last_probe_failure_);
+  StopNow(actions);
 }
 
 void Instance::OnMemoryUsed(const MemoryUsed& used, Actions& actions) {
@@ -237,10 +258,9 @@ void Instance::Tick(Instant now, Actions& actions) {
     StopNow(actions);
     return;
   }
-  if (!probe_) return;
-  if (const auto due = probe_->due(); due && *due <= now) {
-    probe_->Sent();
-    actions.push_back(Probe{assignment_.id, incarnation_, port_, assignment_.probe});
+  if (!probes_) return;
+  if (const auto due = probes_->due(); due && *due <= now) {
+    actions.push_back(Probe{assignment_.id, incarnation_, port_, probes_->Sent()});
   }
 }
 
@@ -250,7 +270,7 @@ std::optional<Instant> Instance::NextWake() const {
     return start_at_;
   }
   if (process_ != Process::kRunning || phase_ == Phase::kStopping) return std::nullopt;
-  std::optional<Instant> wake = probe_ ? probe_->due() : std::nullopt;
+  std::optional<Instant> wake = probes_ ? probes_->due() : std::nullopt;
   if (phase_ == Phase::kStarting) {
     wake = wake ? std::min(*wake, startup_deadline_) : startup_deadline_;
   }

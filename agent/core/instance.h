@@ -11,7 +11,7 @@
 #include "agent/core/assignment.h"
 #include "agent/core/exit.h"
 #include "agent/core/phase.h"
-#include "agent/core/probe_state.h"
+#include "agent/core/probe_schedule.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 
@@ -55,12 +55,12 @@ struct Stop {
   StopPolicy policy;
   bool operator==(const Stop&) const = default;
 };
-// Answered by ProbeResult, always.
+// Answered by ProbeResult, always; the assignment says what is asked. One at a time.
 struct Probe {
   AssignmentId id;
   uint32_t incarnation = 0;
   uint16_t port = 0;
-  ProbePolicy policy;
+  ProbeRole role = ProbeRole::kReadiness;
   bool operator==(const Probe&) const = default;
 };
 struct Report {
@@ -102,6 +102,8 @@ struct ProbeResult {
   uint32_t incarnation = 0;
   bool passed = false;
   std::string reason;  // why it failed
+  // False: the host could not ask, which says nothing about the instance.
+  bool asked = true;
 };
 struct MemoryUsed {  // only of an instance that nobody else holds to its limit
   uint32_t incarnation = 0;
@@ -152,12 +154,14 @@ class Instance {
 
   void StartNow(Actions& actions);
   void StopNow(Actions& actions);
-  void OnStarted(const Started& started, Instant now, Actions& actions);
+  void OnStarted(const Started& started, Instant now, double unit_random, Actions& actions);
   void OnPreparing(const Preparing& preparing);
   void OnCannotStart(const CannotStart& failure, Instant now, double unit_random);
   void OnExited(const Exited& exited, Instant now, double unit_random);
   void OnEnded(Instant now, double unit_random);
-  void OnProbeResult(const ProbeResult& result, Instant now, double unit_random);
+  void OnProbeResult(const ProbeResult& result, Instant now, double unit_random, Actions& actions);
+  void OnReadiness(ProbeState::Change change, Instant now);
+  void OnLiveness(ProbeState::Change change, Actions& actions);
   void OnMemoryUsed(const MemoryUsed& used, Actions& actions);
   void ScheduleStart(bool failed, Instant now, double unit_random);
   void ForgetAttemptsIfHealthyLongEnough(Instant now);
@@ -167,13 +171,15 @@ class Instance {
   bool halted_ = false;
   Phase phase_ = Phase::kStarting;
   Process process_ = Process::kNone;
-  std::optional<ProbeState> probe_;
+  std::optional<ProbeSchedule> probes_;
   uint32_t incarnation_ = 0;
   uint32_t failed_starts_ = 0;
   int attempt_ = 0;         // starts since it last was healthy for long
   bool was_ready_ = false;  // this incarnation
   bool stop_sent_ = false;
   bool over_memory_ = false;  // stopped for that
+  bool hung_ = false;         // stopped for its liveness probe
+  bool unasked_ = false;      // the detail says why probes cannot be sent
   uint16_t port_ = 0;         // kept after the exit: the next start prefers it
   int64_t pid_ = 0;
   int64_t started_unix_ms_ = 0;

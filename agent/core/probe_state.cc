@@ -15,28 +15,35 @@ Millis GrowPause(Millis pause, Millis interval, Millis& quick_left) {
   return std::min({pause * 3 / 2 + Millis{1}, ceiling, interval});
 }
 
+// A random part of the time.
+Millis Part(Millis time, double unit_random) {
+  const double part = static_cast<double>(time.count()) * std::clamp(unit_random, 0.0, 1.0);
+  return Millis{static_cast<int64_t>(part)};
+}
+
 }  // namespace
 
-ProbeState::ProbeState(const ProbePolicy& policy, bool starting, Instant now)
+ProbeState::ProbeState(const ProbePolicy& policy, bool starting, Instant due)
     : interval_(std::max(policy.interval, Millis{1})),
       healthy_threshold_(std::max(policy.healthy_threshold, 1)),
       unhealthy_threshold_(std::max(policy.unhealthy_threshold, 1)),
       quick_left_(kQuickFor),
       quick_(kFirstPause),
       starting_(starting),
-      due_(starting ? now + kFirstPause : now) {}
+      due_(due) {}
 
-std::optional<Instant> ProbeState::due() const {
-  if (under_way_) return std::nullopt;
-  return due_;
+ProbeState ProbeState::Starting(const ProbePolicy& policy, Instant now) {
+  return {policy, /*starting=*/true, now + kFirstPause};
 }
 
-void ProbeState::Sent() { under_way_ = true; }
+ProbeState ProbeState::Steady(const ProbePolicy& policy, Instant now, double unit_random) {
+  return {policy, /*starting=*/false, now + Part(policy.interval, unit_random)};
+}
 
 ProbeState::Change ProbeState::OnResult(bool passed, Instant now, double unit_random) {
-  under_way_ = false;
   passed_in_a_row_ = passed ? passed_in_a_row_ + 1 : 0;
   failed_in_a_row_ = passed ? 0 : failed_in_a_row_ + 1;
+  const bool was_starting = starting_;
   Change change = Change::kNone;
   if (passed_in_a_row_ == healthy_threshold_) {
     change = Change::kPassed;
@@ -47,12 +54,18 @@ ProbeState::Change ProbeState::OnResult(bool passed, Instant now, double unit_ra
   if (starting_) {
     due_ = now + quick_;
     quick_ = GrowPause(quick_, interval_, quick_left_);
+  } else if (was_starting) {
+    // Instances that were started together are probed apart from here on.
+    due_ = now + Part(interval_, unit_random);
   } else {
-    // 90-110 % of the interval.
-    due_ = now + Millis{static_cast<int64_t>(static_cast<double>(interval_.count()) *
-                                             (0.9 + 0.2 * std::clamp(unit_random, 0.0, 1.0)))};
+    Postpone(now, unit_random);
   }
   return change;
+}
+
+void ProbeState::Postpone(Instant now, double unit_random) {
+  // 90-110 % of the interval.
+  due_ = now + interval_ * 9 / 10 + Part(interval_ / 5, unit_random);
 }
 
 }  // namespace pando::agent

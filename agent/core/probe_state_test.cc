@@ -16,8 +16,7 @@ class ProbeStateTest : public testing::Test {
   }
   // Runs the next probe with a result; time goes to when it is due.
   Change Run(ProbeState& state, bool passed, double random = 0.5) {
-    now_ = *state.due();
-    state.Sent();
+    now_ = state.due();
     return state.OnResult(passed, now_, random);
   }
 
@@ -25,17 +24,8 @@ class ProbeStateTest : public testing::Test {
   ProbePolicy policy_;
 };
 
-TEST_F(ProbeStateTest, IsNotDueWhileAProbeIsUnderWay) {
-  ProbeState state(policy_, true, now_);
-  EXPECT_TRUE(state.due().has_value());
-  state.Sent();
-  EXPECT_FALSE(state.due().has_value());
-  state.OnResult(false, now_, 0.5);
-  EXPECT_TRUE(state.due().has_value());
-}
-
 TEST_F(ProbeStateTest, ChangesAtItsThresholds) {
-  ProbeState state(policy_, true, now_);
+  ProbeState state = ProbeState::Starting(policy_, now_);
   EXPECT_EQ(Run(state, true), Change::kNone);
   EXPECT_EQ(Run(state, false), Change::kNone);  // the count starts anew
   EXPECT_EQ(Run(state, true), Change::kNone);
@@ -50,13 +40,13 @@ TEST_F(ProbeStateTest, ChangesAtItsThresholds) {
 }
 
 TEST_F(ProbeStateTest, AStartThatTakesItsTimeIsNoFailure) {
-  ProbeState state(policy_, true, now_);
+  ProbeState state = ProbeState::Starting(policy_, now_);
   for (int i = 0; i < 50; ++i) EXPECT_EQ(Run(state, false), Change::kNone);
 }
 
 TEST_F(ProbeStateTest, LooksEvery50MsAtFirstAndAtTheIntervalInTheEnd) {
   const Instant start = now_;
-  ProbeState state(policy_, true, now_);
+  ProbeState state = ProbeState::Starting(policy_, now_);
   Instant last = now_;
   while (now_ - start < Millis{5'000}) {
     Run(state, false);
@@ -70,12 +60,30 @@ TEST_F(ProbeStateTest, LooksEvery50MsAtFirstAndAtTheIntervalInTheEnd) {
 }
 
 TEST_F(ProbeStateTest, SpreadsProbesByATenthOfTheInterval) {
-  ProbeState state(policy_, false, now_);
-  EXPECT_EQ(state.due(), now_);
+  ProbeState state = ProbeState::Steady(policy_, now_, 0.25);
+  EXPECT_EQ(state.due() - now_, Millis{250});
   Run(state, true, 0.0);
-  EXPECT_EQ(*state.due() - now_, Millis{900});
+  EXPECT_EQ(state.due() - now_, Millis{900});
   Run(state, true, 1.0);
-  EXPECT_EQ(*state.due() - now_, Millis{1'100});
+  EXPECT_EQ(state.due() - now_, Millis{1'100});
+}
+
+TEST_F(ProbeStateTest, WhatStartedTogetherIsProbedApart) {
+  policy_.healthy_threshold = 1;
+  ProbeState first = ProbeState::Starting(policy_, now_);
+  ProbeState second = first;
+  now_ += Millis{10};
+  first.OnResult(true, now_, 0.1);
+  second.OnResult(true, now_, 0.7);
+  EXPECT_EQ(first.due() - now_, Millis{100});
+  EXPECT_EQ(second.due() - now_, Millis{700});
+}
+
+TEST_F(ProbeStateTest, FailuresOfWhatRunsCountFromTheFirst) {
+  ProbeState state = ProbeState::Steady(policy_, now_, 0.5);
+  EXPECT_EQ(Run(state, false), Change::kNone);
+  EXPECT_EQ(Run(state, false), Change::kNone);
+  EXPECT_EQ(Run(state, false), Change::kFailed);
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ TEST_F(SupervisorTest, StartsWhatIsMissingAndTellsWhenItIsReady) {
   EXPECT_EQ(Status().port, 20001);
   EXPECT_EQ(Status().pid, 4711);
   Advance(Millis{10});
-  EXPECT_THAT(actions_, ElementsAre(Action{Probe{kWeb1, 1, 20001, Web().probe}}));
+  EXPECT_THAT(actions_, ElementsAre(Action{Probe{kWeb1, 1, 20001, ProbeRole::kReadiness}}));
   On(ProbeResult{1, false, "refused"});
   EXPECT_THAT(actions_, IsEmpty());
   Advance(Wake());
@@ -403,6 +403,96 @@ TEST_F(SupervisorTest, NothingThatIsPreparedKeepsAHaltWaiting) {
   supervisor_.Halt(now_, actions_);
   EXPECT_TRUE(supervisor_.idle());
   EXPECT_THAT(Of<Gone>(), IsEmpty());
+}
+
+class LivenessTest : public SupervisorTest {
+ protected:
+  static Assignment Hanging() {
+    Assignment assignment = Web();
+    assignment.liveness_probe.emplace();
+    assignment.liveness_probe->interval = Millis{5'000};
+    assignment.liveness_probe->unhealthy_threshold = 2;
+    return assignment;
+  }
+  // Answers probes until one of the role is sent; that one gets `passed`.
+  void Answer(ProbeRole role, bool passed) {
+    for (int i = 0; i < 100; ++i) {
+      Advance(Wake());
+      const std::vector<Probe> probes = Of<Probe>();
+      if (probes.empty()) continue;
+      const bool is_it = probes[0].role == role;
+      On(ProbeResult{probes[0].incarnation, is_it ? passed : true, "HTTP status 500"});
+      if (is_it) return;
+    }
+    FAIL() << "it is not probed";
+  }
+};
+
+TEST_F(LivenessTest, AnAppThatHangsIsStoppedWithItsGraceAndStartedAgain) {
+  SetOrders({Hanging()});
+  MakeReady();
+  Answer(ProbeRole::kLiveness, false);
+  EXPECT_THAT(Of<Stop>(), IsEmpty());
+  Answer(ProbeRole::kLiveness, false);
+  EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStopping));
+  On(Exited{1, 0, 9});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kBackoff));
+  EXPECT_EQ(Status().detail, "liveness probe failed: HTTP status 500");
+  EXPECT_EQ(Status().crashes, 1u);
+  On(Ended{1});
+  Advance(Wake());
+  EXPECT_THAT(Of<Spawn>(), ElementsAre(Spawn{kWeb1, 2, 20001}));
+  MakeReady(2);
+  EXPECT_EQ(Status().detail, "");
+  EXPECT_EQ(Status().restarts, 1u);
+}
+
+TEST_F(LivenessTest, ASuccessBetweenFailuresIsLife) {
+  SetOrders({Hanging()});
+  MakeReady();
+  for (int i = 0; i < 10; ++i) {
+    Answer(ProbeRole::kLiveness, false);
+    Answer(ProbeRole::kLiveness, true);
+    EXPECT_EQ(Status().phase, Phase::kReady);
+  }
+}
+
+TEST_F(LivenessTest, WithoutALivenessProbeNothingIsStopped) {
+  SetOrders({Web()});
+  MakeReady();
+  for (int i = 0; i < 50; ++i) {
+    Answer(ProbeRole::kReadiness, false);
+    EXPECT_THAT(Of<Stop>(), IsEmpty());
+  }
+  EXPECT_EQ(Status().phase, Phase::kUnhealthy);
+  EXPECT_EQ(Status().detail, "probe failed: HTTP status 500");
+}
+
+TEST_F(LivenessTest, ACrashLaterOnIsDescribedAsItIs) {
+  SetOrders({Hanging()});
+  MakeReady();
+  Answer(ProbeRole::kLiveness, false);
+  Answer(ProbeRole::kLiveness, false);
+  On(Exited{1, 0, 15});
+  On(Ended{1});
+  Advance(Wake());
+  MakeReady(2);
+  Crash(2, 3);
+  EXPECT_EQ(Status().detail, "exited with code 3");
+}
+
+TEST_F(LivenessTest, TheStartupProbeComesFirstAndItsFailureIsTold) {
+  Assignment assignment = Hanging();
+  assignment.startup_probe.emplace();
+  SetOrders({assignment});
+  Start();
+  Advance(Millis{10});
+  EXPECT_THAT(Of<Probe>(), ElementsAre(Probe{kWeb1, 1, 20001, ProbeRole::kStartup}));
+  On(ProbeResult{1, false, "exit code 1: not yet"});
+  Advance(Millis{30'000});
+  EXPECT_EQ(Status().phase, Phase::kStopping);
+  EXPECT_EQ(Status().detail, "not ready within 30 s: exit code 1: not yet");
 }
 
 }  // namespace

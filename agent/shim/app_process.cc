@@ -87,27 +87,18 @@ void Confine(int report_fd, const Confinement& confinement) {
   SetLimit(report_fd, RLIMIT_NPROC, confinement.processes, "processes (resources.max_processes)");
 }
 
-[[noreturn]] void BecomeApp(const AppStart& start, pid_t shim, int out, int err, int report_fd) {
+// Runs in the process that is to be the program; `parent` is what it dies with.
+[[noreturn]] void Become(const AppStart& start, pid_t parent, int report_fd) {
   const char* const dir = start.dir;
   char** const argv = start.argv;
-  setpgid(0, 0);
-  // A shim that is killed takes the app with it: nobody would watch it any more.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != shim) _exit(127);
-  for (int i = 1; i < NSIG; ++i) signal(i, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-  dup2(null_fd, STDIN_FILENO);
-  dup2(out, STDOUT_FILENO);
-  dup2(err, STDERR_FILENO);
+  if (getppid() != parent) _exit(127);
   Confine(report_fd, start.confinement);
   char why[256];
   if (!Isolate(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
   // Once more: a change of the user takes it away.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != shim) _exit(127);
+  if (getppid() != parent) _exit(127);
   if (*dir != '\0' && chdir(dir) != 0) {
     if (errno == ENOENT) Fail(report_fd, "no such directory: %s%s", dir, "");
     Fail(report_fd, "cannot enter directory %s: %s", dir, strerror(errno));
@@ -119,6 +110,20 @@ void Confine(int report_fd, const Confinement& confinement) {
   snprintf(path, sizeof(path), "%s%s%s", argv[0][0] == '/' ? "" : dir,
            argv[0][0] == '/' || *dir == '\0' ? "" : "/", argv[0]);
   FailExec(report_fd, path, error);
+}
+
+[[noreturn]] void BecomeApp(const AppStart& start, pid_t shim, int out, int err, int report_fd) {
+  setpgid(0, 0);
+  for (int i = 1; i < NSIG; ++i) signal(i, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null_fd, STDIN_FILENO);
+  dup2(out, STDOUT_FILENO);
+  dup2(err, STDERR_FILENO);
+  // A shim that is killed takes the app with it: nobody would watch it any more.
+  Become(start, shim, report_fd);
 }
 
 }  // namespace
@@ -159,5 +164,7 @@ void StartApp(const AppStart& start, AppProcess& app) {
   app.stdout_fd = out[0];
   app.stderr_fd = err[0];
 }
+
+void RunProbe(const AppStart& start) { Become(start, getppid(), STDERR_FILENO); }
 
 }  // namespace pando::shim

@@ -35,4 +35,9 @@ struct AppProcess {
 // has a slash; with one it is relative to `dir`.
 void StartApp(const AppStart& start, AppProcess& app);
 
+// Becomes the command of a probe: runs argv as the app would be, in this process. What goes wrong
+// is said on standard error, then it exits with 127. It dies with the agent that started it: nobody
+// else would end it at its timeout.
+[[noreturn]] void RunProbe(const AppStart& start);
+
 }  // namespace pando::shim

@@ -1,8 +1,10 @@
 // pando-shim --incarnation N --port P --instance-dir D --app-dir A [--cgroup DIR]...
 //            [--open-files N] [--processes N] [--user UID:GID:GROUP,...]
 //            [--new-privileges allowed] [--tmp private] [--read-only PATH]... -- COMMAND [ARG]...
+// pando-shim --run probe --instance-dir D [the same limits...] -- COMMAND [ARG]...
 //
-// Started by pando-agent, one per running instance; not for people. Its environment is the app's.
+// Started by pando-agent, one per running instance, or for a probe; not for people. Its environment
+// is the app's.
 // Descriptors 3, 4 and 5 are inherited: see protocol.h.
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,12 +34,15 @@ int main(int argc, char** argv) {
   pando::shim::Confinement& confinement = launch.app.confinement;
   pando::shim::Isolation& isolation = launch.app.isolation;
   const char* instance_dir = nullptr;
+  bool is_probe = false;
   int i = 1;
   for (; i + 1 < argc && strcmp(argv[i], "--") != 0; i += 2) {
     if (strcmp(argv[i], "--incarnation") == 0) {
       launch.incarnation = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
     } else if (strcmp(argv[i], "--port") == 0) {
       launch.port = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
+    } else if (strcmp(argv[i], "--run") == 0) {
+      is_probe = strcmp(argv[i + 1], "probe") == 0;
     } else if (strcmp(argv[i], "--instance-dir") == 0) {
       instance_dir = argv[i + 1];
     } else if (strcmp(argv[i], "--app-dir") == 0) {
@@ -64,6 +69,10 @@ int main(int argc, char** argv) {
   }
   if (instance_dir == nullptr || i + 1 >= argc) return Usage();
   launch.app.argv = argv + i + 1;
+  if (is_probe) {
+    if (chdir(instance_dir) != 0) return Usage();
+    pando::shim::RunProbe(launch.app);
+  }
   for (int fd = pando::shim::kSessionFd; fd <= pando::shim::kLockFd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Usage();
   }

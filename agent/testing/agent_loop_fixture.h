@@ -27,17 +27,20 @@ class AgentLoopTest : public testing::Test {
   AgentLoopTest() : thread_([this] { loop_.Run(); }) { StartAgent(); }
 
   ~AgentLoopTest() override {
-    // Whatever happened in the test: nothing is left running.
-    if (agent_) {
-      std::promise<void> stopped;
-      OnLoop([&] { agent_->StopInstances([&] { stopped.set_value(); }); });
-      EXPECT_EQ(stopped.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
-      StopAgent();
-    }
+    StopEverything();
     loop_.Stop();
     thread_.join();
     EXPECT_TRUE(Eventually([&] { return ProcessesWith(temp_.path()).empty(); }));
     for (pid_t pid : seen_pids_) EXPECT_FALSE(IsAlive(pid)) << pid;
+  }
+
+  // Whatever happened in the test: nothing is left running.
+  void StopEverything() {
+    if (!agent_) return;
+    std::promise<void> stopped;
+    OnLoop([&] { agent_->StopInstances([&] { stopped.set_value(); }); });
+    EXPECT_EQ(stopped.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    StopAgent();
   }
 
   void StartAgent() {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,6 +16,7 @@
 
 #include "common/base/time.h"
 #include "common/runtime/data_dir.h"
+#include "common/runtime/unique_fd.h"
 #include "pando/v1/agent.pb.h"
 
 namespace pando::agent {
@@ -65,6 +67,22 @@ inline std::vector<pid_t> ProcessesWith(const std::string& text) {
   }
   return pids;
 }
+
+// Lets this process open no more descriptors than it has now, while it lives.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd lowest(dup(0));
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(lowest.get());
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
 
 inline std::string TestApp() { return PANDO_TEST_APP; }
 inline std::string ShimPath() { return PANDO_SHIM; }

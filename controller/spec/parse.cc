@@ -11,9 +11,11 @@
 #include "controller/core/label_rule.h"
 #include "controller/spec/balancing.h"
 #include "controller/spec/choices.h"
+#include "controller/spec/health.h"
 #include "controller/spec/input.h"
 #include "controller/spec/isolation.h"
 #include "controller/spec/mistakes.h"
+#include "controller/spec/readers.h"
 #include "controller/spec/resources.h"
 #include "controller/spec/strategy.h"
 #include "controller/spec/syntax.h"
@@ -22,13 +24,8 @@
 namespace pando::controller {
 namespace {
 
-constexpr uint32_t kSecond = 1'000;
-constexpr uint32_t kHour = 3'600 * kSecond;
-constexpr uint32_t kDay = 24 * kHour;
 constexpr uint32_t kMaxReplicas = 10'000;
-constexpr uint32_t kMaxThreshold = 100;
 constexpr size_t kMaxListItems = 1'000;
-constexpr size_t kMaxEntries = 1'000;
 constexpr size_t kMaxCertificates = 1'000;
 constexpr size_t kMaxSpread = 4;
 // Of command and env together: what exec() takes, with room to spare; aliases can make little text
@@ -37,87 +34,7 @@ constexpr size_t kMaxProcessBytes = 256 << 10;
 constexpr uint64_t kMaxBody = 1ull << 50;
 constexpr uint32_t kKib = 1 << 10;
 
-// ---- field readers; M is the message the field belongs to ----
-
-template <auto Set, uint32_t Min, uint32_t Max, class M>
-void ReadDuration(const Input& value, M& into) {
-  if (const auto millis = value.Duration(Min, Max)) (into.*Set)(*millis);
-}
-
-template <auto Set, uint32_t Min, uint32_t Max, class M>
-void ReadWhole(const Input& value, M& into) {
-  if (const auto number = value.Whole(Min, Max)) (into.*Set)(*number);
-}
-
-template <auto Mutable, Complaint (*Check)(std::string_view), class M>
-void ReadChecked(const Input& value, M& into) {
-  if (auto text = value.Text(Check)) *(into.*Mutable)() = *std::move(text);
-}
-
-using TextMap = google::protobuf::Map<std::string, std::string>;
-
-// A map whose keys and values are texts.
-void ReadTextMap(const Input& value, Complaint (*check_key)(std::string_view),
-                 Complaint (*check_value)(std::string_view), TextMap& into) {
-  value.ForEachEntry(kMaxEntries, [&](const std::string& key, const Input& entry) {
-    if (const Complaint complaint = check_key(key)) {
-      entry.Fail(*complaint);
-      return;
-    }
-    if (entry.node().kind == YamlNode::Kind::kNothing) {
-      entry.Fail("has no value (write \"\" for an empty one)");
-      return;
-    }
-    if (auto text = entry.Text(check_value)) into[key] = *std::move(text);
-  });
-}
-
-Complaint Anything(std::string_view) { return std::nullopt; }
-
-// ---- health ----
-
-struct HealthDraft {
-  v1::HealthCheck message;
-  bool has_path = false;
-  std::optional<bool> tcp;
-};
-
-template <auto Set, uint32_t Min, uint32_t Max>
-void ReadHealthDuration(const Input& value, HealthDraft& into) {
-  ReadDuration<Set, Min, Max>(value, into.message);
-}
-template <auto Set>
-void ReadHealthThreshold(const Input& value, HealthDraft& into) {
-  ReadWhole<Set, 1, kMaxThreshold>(value, into.message);
-}
-
-constexpr Field<HealthDraft> kHealthFields[] = {
-    {"path",
-     [](const Input& value, HealthDraft& into) {
-       into.has_path = true;
-       ReadChecked<&v1::HealthCheck::mutable_path, CheckProbePath>(value, into.message);
-     }},
-    {"tcp", [](const Input& value, HealthDraft& into) { into.tcp = value.Bool(); }},
-    {"interval", ReadHealthDuration<&v1::HealthCheck::set_interval_ms, 10, kHour>},
-    {"timeout", ReadHealthDuration<&v1::HealthCheck::set_timeout_ms, 10, 60 * kSecond>},
-    {"healthy", ReadHealthThreshold<&v1::HealthCheck::set_healthy_threshold>},
-    {"unhealthy", ReadHealthThreshold<&v1::HealthCheck::set_unhealthy_threshold>},
-    {"startup", ReadHealthDuration<&v1::HealthCheck::set_startup_ms, 100, kHour>},
-};
-
-void ReadHealth(const Input& value, v1::HealthCheck& into) {
-  HealthDraft draft{into, false, std::nullopt};
-  ReadFields<HealthDraft>(value, kHealthFields, draft);
-  if (draft.has_path && draft.tcp == true) {
-    value.Fail("has both path and tcp (choose one: path asks over HTTP, tcp only connects)");
-  } else if (!draft.has_path && draft.tcp == false) {
-    value.Fail("tcp: false needs a path to ask instead");
-  }
-  draft.message.set_kind(draft.has_path ? v1::HealthCheck::HTTP : v1::HealthCheck::TCP);
-  into = std::move(draft.message);
-}
-
-// ---- the other parts of an app ----
+// ---- the parts of an app ----
 
 void ReadHosts(const Input& value, v1::Route& into) {
   std::vector<std::string> hosts;
@@ -284,6 +201,10 @@ constexpr Field<AppDraft> kAppFields[] = {
      }},
     {"health",
      [](const Input& value, AppDraft& into) { ReadHealth(value, *into.spec.mutable_health()); }},
+    {"startup",
+     [](const Input& value, AppDraft& into) { ReadStartup(value, *into.spec.mutable_startup()); }},
+    {"liveness", [](const Input& value,
+                    AppDraft& into) { ReadLiveness(value, *into.spec.mutable_liveness()); }},
     {"route",
      [](const Input& value, AppDraft& into) {
        ReadFields<v1::Route>(value, kRouteFields, *into.spec.mutable_route());
@@ -332,12 +253,7 @@ constexpr Field<AppDraft> kAppFields[] = {
 
 v1::AppSpec DefaultApp() {
   v1::AppSpec spec;
-  spec.mutable_health()->set_kind(v1::HealthCheck::TCP);
-  spec.mutable_health()->set_interval_ms(kSecond);
-  spec.mutable_health()->set_timeout_ms(500);
-  spec.mutable_health()->set_healthy_threshold(1);
-  spec.mutable_health()->set_unhealthy_threshold(3);
-  spec.mutable_health()->set_startup_ms(30 * kSecond);
+  *spec.mutable_health() = DefaultHealth();
   spec.mutable_route()->add_hosts("*");
   spec.mutable_route()->set_path("/");
   spec.mutable_load_balancing()->set_policy(v1::LoadBalancing::LEAST_REQUEST);

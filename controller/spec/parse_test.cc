@@ -80,6 +80,8 @@ TEST(ParseTest, ANameAndACommandAreEnough) {
   EXPECT_FALSE(spec.strategy().manual_gate());
   EXPECT_EQ(spec.strategy().evidence().min_requests(), 20u);
   EXPECT_FALSE(spec.has_port());
+  EXPECT_FALSE(spec.has_startup());
+  EXPECT_FALSE(spec.has_liveness());
 }
 
 constexpr char kFull[] = R"(kind: App
@@ -90,7 +92,9 @@ env: {SERVICE_MS: "5", RATIO: 0.5, ON: true, EMPTY: "", TEXT: "two\nlines, ü"}
 env_files: [.env, /etc/hello.env]
 port: {fixed: 8080}
 replicas: 4
-health: {path: "/healthz?full=1", interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
+health: {path: "/healthz?full=1", codes: [200, 300-399], headers: {X-Probe: "a: b"}, host: www.example.com, interval: 250ms, timeout: 100ms, healthy: 2, unhealthy: 5, startup: 1m}
+startup: {command: [bin/started, --quiet], timeout: 3s, healthy: 2}
+liveness: {grpc: true, service: acme.v1.Orders, interval: 10s, unhealthy: 2}
 route: {hosts: [WWW.example.com, "*.example.org"], path: /api/}
 load_balancing: {policy: maglev, key: "header:X-User", slow_start: 10s}
 concurrency: 4
@@ -136,6 +140,12 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.replicas(), 4u);
   EXPECT_EQ(spec.health().kind(), v1::HealthCheck::HTTP);
   EXPECT_EQ(spec.health().path(), "/healthz?full=1");
+  ASSERT_THAT(spec.health().codes(), SizeIs(2));
+  EXPECT_EQ(spec.health().codes(0).last(), 200u);
+  EXPECT_EQ(spec.health().codes(1).first(), 300u);
+  EXPECT_EQ(spec.health().codes(1).last(), 399u);
+  EXPECT_EQ(spec.health().headers().at("X-Probe"), "a: b");
+  EXPECT_EQ(spec.health().host(), "www.example.com");
   EXPECT_EQ(spec.health().interval_ms(), 250u);
   EXPECT_EQ(spec.health().timeout_ms(), 100u);
   EXPECT_EQ(spec.health().healthy_threshold(), 2u);
@@ -192,6 +202,31 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_EQ(spec.strategy().evidence().min_requests(), 100u);
   EXPECT_EQ(spec.strategy().evidence().errors_percent(), 5u);
   EXPECT_EQ(spec.strategy().evidence().latency_percent(), 150u);
+}
+
+TEST(ParseTest, ProbesOfTheStartAndOfLifeHaveDefaultsOfTheirOwn) {
+  const v1::AppSpec full = ParseApp(kFull);
+  EXPECT_EQ(full.startup().kind(), v1::HealthCheck::EXEC);
+  EXPECT_THAT(full.startup().command(), ElementsAre("bin/started", "--quiet"));
+  EXPECT_EQ(full.startup().interval_ms(), 1'000u);
+  EXPECT_EQ(full.startup().timeout_ms(), 3'000u);
+  EXPECT_EQ(full.startup().healthy_threshold(), 2u);
+  EXPECT_EQ(full.liveness().kind(), v1::HealthCheck::GRPC);
+  EXPECT_EQ(full.liveness().service(), "acme.v1.Orders");
+  EXPECT_EQ(full.liveness().interval_ms(), 10'000u);
+  EXPECT_EQ(full.liveness().timeout_ms(), 2'000u);
+  EXPECT_EQ(full.liveness().unhealthy_threshold(), 2u);
+
+  const v1::AppSpec spec = ParseApp("name: a\ncommand: [x]\nliveness: {path: /live}\n");
+  EXPECT_FALSE(spec.has_startup());
+  EXPECT_EQ(spec.liveness().interval_ms(), 5'000u);
+  EXPECT_EQ(spec.liveness().unhealthy_threshold(), 3u);
+  ASSERT_THAT(spec.liveness().codes(), SizeIs(1));
+  EXPECT_EQ(spec.liveness().codes(0).first(), 200u);
+  EXPECT_EQ(spec.liveness().codes(0).last(), 399u);
+  // A program has to be started first.
+  EXPECT_EQ(ParseApp("name: a\ncommand: [x]\nhealth: {command: [y]}\n").health().timeout_ms(),
+            2'000u);
 }
 
 TEST(ParseTest, AcceptsTheShortForms) {
@@ -315,21 +350,21 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
       {"replcas: 3", "3: unknown key replcas (did you mean replicas?)"},
       {"qqqqq: 3",
        "3: unknown key qqqqq (allowed: kind, name, command, shell, dir, env, env_files, port, "
-       "replicas, health, "
+       "replicas, health, startup, liveness, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
-       "replicas, health, "
+       "replicas, health, startup, liveness, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
        "metrics, strategy)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
-       "replicas, health, "
+       "replicas, health, startup, liveness, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
@@ -350,8 +385,50 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "3: health.path: \"healthz\" is not a path to probe (allowed: it begins with /, for example "
        "/healthz; no blanks)"},
       {"health: {path: /x, tcp: true}",
-       "3: health: has both path and tcp (choose one: path asks over HTTP, tcp only connects)"},
-      {"health: {tcp: false}", "3: health: tcp: false needs a path to ask instead"},
+       "3: health: has path and tcp (choose one: path asks over HTTP, tcp only connects, command "
+       "runs a program, grpc asks grpc.health.v1.Health)"},
+      {"health: {tcp: false}",
+       "3: health: tcp: false needs a path, command or grpc to ask instead"},
+      {"health: {path: /, codes: 99}",
+       "3: health.codes: \"99\" is not a status (allowed: 100 to 599, or a range like 200-299)"},
+      {"health: {path: /, codes: [200, 299-200]}",
+       "3: health.codes[1]: \"299-200\" is not a status (allowed: 100 to 599, or a range like "
+       "200-299)"},
+      {"health: {path: /, codes: [200-600]}",
+       "3: health.codes[0]: \"200-600\" is not a status (allowed: 100 to 599, or a range like "
+       "200-299)"},
+      {"health: {codes: 200}", "3: health.codes: is for probes over HTTP (add a path)"},
+      {"health: {grpc: true, headers: {A: b}}",
+       "3: health.headers: is for probes over HTTP (add a path)"},
+      {"health: {command: [x], host: a}", "3: health.host: is for probes over HTTP (add a path)"},
+      {"health: {path: /, service: a}",
+       "3: health.service: is for probes over gRPC (add grpc: true)"},
+      {"health: {path: /, headers: {Host: a}}",
+       "3: health.headers.Host: is set by the probe itself (the Host field is set by host)"},
+      {"health: {path: /, headers: {\"a b\": c}}",
+       "3: health.headers.\"a b\": \"a b\" is not the name of a header field (allowed: for example "
+       "Authorization)"},
+      {"health: {path: /, headers: {A: \"b\\r\\nC: d\"}}",
+       "3: health.headers.A: \"b\\r\\nC: d\" is not the value of a header field (allowed: up to "
+       "1000 "
+       "printable ASCII characters)"},
+      {"health: {path: /, host: \"a b\"}",
+       "3: health.host: \"a b\" is not a host to ask for (allowed: for example www.example.com or "
+       "localhost:3000)"},
+      {"health: {grpc: true, service: \"a b\"}",
+       "3: health.service: \"a b\" is not a service (allowed: for example acme.v1.Orders, or \"\" "
+       "for the server as a whole)"},
+      {"health: {command: curl}", "3: health.command: must be a list, is a text"},
+      {"health: {command: [\"\"]}", "3: health.command: the program to start is \"\""},
+      {"liveness: {interval: 1s}",
+       "3: liveness: does not say what to ask (needed: path, tcp, command or grpc)"},
+      {"startup: {}", "3: startup: does not say what to ask (needed: path, tcp, command or grpc)"},
+      {"startup: 30s", "3: startup: must be a map, is a text"},
+      {"startup: {tcp: true, unhealthy: 3}",
+       "3: startup: unknown key unhealthy (did you mean healthy?)"},
+      {"liveness: {tcp: true, startup: 3s}",
+       "3: liveness: unknown key startup (allowed: path, codes, headers, host, tcp, command, grpc, "
+       "service, interval, timeout, unhealthy)"},
       {"health: {tcp: yes}", "3: health.tcp: \"yes\" is not a truth value (allowed: true, false)"},
       {"health: {tcp: \"true\"}", "3: health.tcp: must be true or false, is a quoted text"},
       {"health: /healthz", "3: health: must be a map, is a text"},
@@ -699,6 +776,8 @@ TEST(ToYamlTest, ReadsBackToTheSameMessage) {
       "name: a\ncommand: [x]\nresources: {cpu: 2}\n",
       "name: a\ncommand: [x]\nresources: {max_memory: 100M}\n",
       "name: a\ncommand: [x]\nisolation: {user: 1000}\nenv_files: [\"a b\"]\n",
+      "name: a\ncommand: [x]\nhealth: {grpc: true}\nstartup: {tcp: true}\n"
+      "liveness: {command: [\"\\\"\", \"\"]}\n",
   };
   for (const std::string& yaml : cases) {
     SCOPED_TRACE(yaml);

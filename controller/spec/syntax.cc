@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/ip_range.h"
@@ -109,6 +110,50 @@ Complaint CheckRoutePath(std::string_view text) {
 Complaint CheckProbePath(std::string_view text) {
   if (IsPath(text) && text.find('#') == std::string_view::npos) return std::nullopt;
   return Refuse(text, "a path to probe", "it begins with /, for example /healthz; no blanks");
+}
+
+Complaint CheckFieldName(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  const bool is_token =
+      !text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), [&](char c) {
+        return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+               kMarks.find(c) != std::string_view::npos;
+      });
+  if (!is_token) {
+    return Refuse(text, "the name of a header field", "for example Authorization");
+  }
+  for (const absl::string_view reserved :
+       {"host", "connection", "content-length", "transfer-encoding"}) {
+    if (absl::EqualsIgnoreCase(reserved, absl::string_view(text.data(), text.size()))) {
+      return "is set by the probe itself (the Host field is set by host)";
+    }
+  }
+  return std::nullopt;
+}
+
+Complaint CheckFieldValue(std::string_view text) {
+  if (text.size() <= kMaxPath &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; })) {
+    return std::nullopt;
+  }
+  return Refuse(text, "the value of a header field", "up to 1000 printable ASCII characters");
+}
+
+Complaint CheckHostField(std::string_view text) {
+  if (!text.empty() && text.size() <= kMaxHost &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; })) {
+    return std::nullopt;
+  }
+  return Refuse(text, "a host to ask for", "for example www.example.com or localhost:3000");
+}
+
+Complaint CheckGrpcService(std::string_view text) {
+  if (text.size() <= kMaxHost && std::all_of(text.begin(), text.end(), [](char c) {
+        return IsWord(c) || c == '.' || c == '-' || c == '/';
+      })) {
+    return std::nullopt;
+  }
+  return Refuse(text, "a service", "for example acme.v1.Orders, or \"\" for the server as a whole");
 }
 
 Complaint CheckMetricsPath(std::string_view text) {

@@ -19,6 +19,13 @@ Complaint CheckHost(std::string_view text);
 Complaint CheckRoutePath(std::string_view text);
 // A path to probe; it may have a query.
 Complaint CheckProbePath(std::string_view text);
+// A header field a probe sends, and its value; what frames a message is not for specs to say.
+Complaint CheckFieldName(std::string_view text);
+Complaint CheckFieldValue(std::string_view text);
+// What a Host field may hold: a name or an address, perhaps with a port.
+Complaint CheckHostField(std::string_view text);
+// "" or "acme.v1.Orders": the service a gRPC server is asked about.
+Complaint CheckGrpcService(std::string_view text);
 // A path Prometheus scrapes.
 Complaint CheckMetricsPath(std::string_view text);
 Complaint CheckLabelName(std::string_view text);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controller/spec/balancing.h"
+#include "controller/spec/health.h"
 #include "controller/spec/isolation.h"
 #include "controller/spec/parse.h"
 #include "controller/spec/quantities.h"
@@ -36,21 +37,6 @@ void EmitMap(YAML::Emitter& out, const google::protobuf::Map<std::string, std::s
   for (const auto& [key, value] : std::map<std::string, std::string>(map.begin(), map.end())) {
     out << Key << DoubleQuoted << key << Value << DoubleQuoted << value;
   }
-  out << EndMap;
-}
-
-void EmitHealth(YAML::Emitter& out, const v1::HealthCheck& health) {
-  out << BeginMap;
-  if (health.kind() == v1::HealthCheck::HTTP) {
-    out << Key << "path" << Value << DoubleQuoted << health.path();
-  } else {
-    out << Key << "tcp" << Value << true;
-  }
-  out << Key << "interval" << Value << FormatDuration(health.interval_ms());
-  out << Key << "timeout" << Value << FormatDuration(health.timeout_ms());
-  out << Key << "healthy" << Value << health.healthy_threshold();
-  out << Key << "unhealthy" << Value << health.unhealthy_threshold();
-  out << Key << "startup" << Value << FormatDuration(health.startup_ms());
   out << EndMap;
 }
 
@@ -98,8 +84,7 @@ std::string ToYaml(const v1::AppSpec& spec) {
         << EndMap;
   }
   if (spec.has_replicas()) out << Key << "replicas" << Value << spec.replicas();
-  out << Key << "health" << Value;
-  EmitHealth(out, spec.health());
+  EmitHealth(out, spec);
 
   out << Key << "route" << Value << BeginMap << Key << "hosts" << Value;
   EmitTexts(out, spec.route().hosts());

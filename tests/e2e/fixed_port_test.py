@@ -45,12 +45,13 @@ class FixedPortTest(ClusterTest):
     def answers(self, app):
         """{instance: what it answers on its own port}, once all three are ready."""
         def ready():
-            instances = [i for i in self.cluster.ask('ps', app) if i['state'] == 'ready']
+            instances = [i for i in self.cluster.ask('ps', app) if i['state'] == 'in-rotation']
             return instances if len(instances) == 3 else None
         instances = wait_until(ready, 60, f'three instances of {app} are ready')
-        self.assertEqual(len({instance['port'] for instance in instances}), 3)
-        return {instance['name']: self.cluster.get('/', port=int(instance['port']))
-                for instance in instances}
+        ports = {i['name']: int(i['address'].rpartition(':')[2]) for i in instances}
+        self.assertEqual(len(set(ports.values())), 3)
+        self.assertNotIn(8080, ports.values())
+        return {name: self.cluster.get('/', port=port) for name, port in ports.items()}
 
     def test_one_hard_coded_port_is_served_by_three_instances_of_one_host(self):
         self.cluster.start_all()
@@ -58,9 +59,10 @@ class FixedPortTest(ClusterTest):
                            'port: {fixed: 8080}\nreplicas: 3\nroute: {path: /}\n')
         for name, answer in self.answers('fixed').items():
             self.assertEqual(answer[::2], (200, name + '\n'))
-        # A shell between, as npm puts one: children are preloaded, too.
+        # A child of a shell that has other ideas of PORT.
         (self.cluster.dir / 'index.html').write_text('it works', encoding='utf-8')
-        self.cluster.apply('name: python\nshell: true\ncommand: "cd . && PORT=1 python3 -m http.server 8080"\n'
+        self.cluster.apply('name: python\n'
+                           'command: [sh, -c, "PORT=1 python3 -m http.server 8080; exit"]\n'
                            f'dir: {self.cluster.dir}\nport: {{fixed: 8080}}\nreplicas: 3\n'
                            'route: {hosts: [python.example]}\n')
         for answer in self.answers('python').values():

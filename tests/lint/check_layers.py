@@ -8,7 +8,7 @@ import re
 
 import repo
 
-PROTO = ("pando/v1/", "pando/xds/v1/", "envoy/", "google/")
+PROTO = ("pando/v1/", "pando/xds/v1/", "envoy/", "google/", "grpc/health/")
 COMMON = ("common/base/", "common/runtime/")
 
 # The longest matching prefix of a file's path decides what it may include of this repository.
