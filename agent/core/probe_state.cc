@@ -21,6 +21,14 @@ Millis Part(Millis time, double unit_random) {
   return Millis{static_cast<int64_t>(part)};
 }
 
+// The next of the points in time that all instances with this interval share. Fifty of them are
+// enough to spread probes, and the host is woken for each of them only, not for each instance.
+Instant SharedPoint(Instant at, Millis interval) {
+  const Millis pace = std::clamp(interval / 50, Millis{1}, Millis{100});
+  const auto past = at.time_since_epoch() % pace;
+  return past.count() == 0 ? at : at + (pace - past);
+}
+
 }  // namespace
 
 ProbeState::ProbeState(const ProbePolicy& policy, bool starting, Instant due)
@@ -37,7 +45,8 @@ ProbeState ProbeState::Starting(const ProbePolicy& policy, Instant now) {
 }
 
 ProbeState ProbeState::Steady(const ProbePolicy& policy, Instant now, double unit_random) {
-  return {policy, /*starting=*/false, now + Part(policy.interval, unit_random)};
+  return {policy, /*starting=*/false,
+          SharedPoint(now + Part(policy.interval, unit_random), policy.interval)};
 }
 
 ProbeState::Change ProbeState::OnResult(bool passed, Instant now, double unit_random) {
@@ -56,7 +65,7 @@ ProbeState::Change ProbeState::OnResult(bool passed, Instant now, double unit_ra
     quick_ = GrowPause(quick_, interval_, quick_left_);
   } else if (was_starting) {
     // Instances that were started together are probed apart from here on.
-    due_ = now + Part(interval_, unit_random);
+    due_ = SharedPoint(now + Part(interval_, unit_random), interval_);
   } else {
     Postpone(now, unit_random);
   }
@@ -65,7 +74,7 @@ ProbeState::Change ProbeState::OnResult(bool passed, Instant now, double unit_ra
 
 void ProbeState::Postpone(Instant now, double unit_random) {
   // 90-110 % of the interval.
-  due_ = now + interval_ * 9 / 10 + Part(interval_ / 5, unit_random);
+  due_ = SharedPoint(now + interval_ * 9 / 10 + Part(interval_ / 5, unit_random), interval_);
 }
 
 }  // namespace pando::agent

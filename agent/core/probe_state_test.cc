@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 namespace pando::agent {
 namespace {
 
@@ -60,8 +63,8 @@ TEST_F(ProbeStateTest, LooksEvery50MsAtFirstAndAtTheIntervalInTheEnd) {
 }
 
 TEST_F(ProbeStateTest, SpreadsProbesByATenthOfTheInterval) {
-  ProbeState state = ProbeState::Steady(policy_, now_, 0.25);
-  EXPECT_EQ(state.due() - now_, Millis{250});
+  ProbeState state = ProbeState::Steady(policy_, now_, 0.3);
+  EXPECT_EQ(state.due() - now_, Millis{300});
   Run(state, true, 0.0);
   EXPECT_EQ(state.due() - now_, Millis{900});
   Run(state, true, 1.0);
@@ -77,6 +80,18 @@ TEST_F(ProbeStateTest, WhatStartedTogetherIsProbedApart) {
   second.OnResult(true, now_, 0.7);
   EXPECT_EQ(first.due() - now_, Millis{100});
   EXPECT_EQ(second.due() - now_, Millis{700});
+}
+
+TEST_F(ProbeStateTest, ProbesOfManyInstancesShareAFewPointsInTime) {
+  std::map<Instant, int> points;
+  int most = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const Instant due = ProbeState::Steady(policy_, now_ + Millis{i % 7}, i / 1'000.0).due();
+    EXPECT_EQ(due.time_since_epoch() % Millis{20}, Millis{0});
+    most = std::max(most, ++points[due]);
+  }
+  EXPECT_NEAR(static_cast<double>(points.size()), 50.0, 2.0);
+  EXPECT_LE(most, 30);  // spread, all the same
 }
 
 TEST_F(ProbeStateTest, FailuresOfWhatRunsCountFromTheFirst) {
