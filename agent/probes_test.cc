@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "agent/testing/agent_loop_fixture.h"
 
@@ -91,6 +92,17 @@ TEST_F(ProbesTest, ACommandSeesTheAppsEnvironmentAndItsPort) {
   const Status ready = AwaitReady(1);
   EXPECT_EQ(*ReadFile(temp_.path() + "/seen"),
             "hello " + std::to_string(ready.port()) + " web.1\n");
+}
+
+TEST_F(ProbesTest, ACommandRunsAsTheAppsUser) {
+  if (getuid() != 0) GTEST_SKIP() << "only root may change the user";
+  v1::AppSpec spec = MakeSpec({TestApp(), "listen", "wait"});
+  spec.mutable_isolation()->set_user("nobody");
+  // Passes for this user only, and with no way back.
+  AskCommand(*spec.mutable_health(),
+             "test \"$(id -un)\" = nobody && grep -q 'NoNewPrivs:.*1' /proc/self/status");
+  ASSERT_TRUE(SetOrders(MakeOrders(spec, 1)).ok());
+  AwaitReady(1);
 }
 
 TEST_F(ProbesTest, GrpcHealthIsWatched) {

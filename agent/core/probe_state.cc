@@ -21,10 +21,10 @@ Millis Part(Millis time, double unit_random) {
   return Millis{static_cast<int64_t>(part)};
 }
 
-// The next of the points in time that all instances with this interval share. Fifty of them are
+// The next of the points in time that all instances with this interval share. Twenty of them are
 // enough to spread probes, and the host is woken for each of them only, not for each instance.
 Instant SharedPoint(Instant at, Millis interval) {
-  const Millis pace = std::clamp(interval / 50, Millis{1}, Millis{100});
+  const Millis pace = std::clamp(interval / 20, Millis{1}, Millis{100});
   const auto past = at.time_since_epoch() % pace;
   return past.count() == 0 ? at : at + (pace - past);
 }

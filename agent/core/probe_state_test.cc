@@ -87,11 +87,11 @@ TEST_F(ProbeStateTest, ProbesOfManyInstancesShareAFewPointsInTime) {
   int most = 0;
   for (int i = 0; i < 1'000; ++i) {
     const Instant due = ProbeState::Steady(policy_, now_ + Millis{i % 7}, i / 1'000.0).due();
-    EXPECT_EQ(due.time_since_epoch() % Millis{20}, Millis{0});
+    EXPECT_EQ(due.time_since_epoch() % Millis{50}, Millis{0});
     most = std::max(most, ++points[due]);
   }
-  EXPECT_NEAR(static_cast<double>(points.size()), 50.0, 2.0);
-  EXPECT_LE(most, 30);  // spread, all the same
+  EXPECT_NEAR(static_cast<double>(points.size()), 20.0, 2.0);
+  EXPECT_LE(most, 70);  // spread, all the same
 }
 
 TEST_F(ProbeStateTest, FailuresOfWhatRunsCountFromTheFirst) {
