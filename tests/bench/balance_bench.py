@@ -21,7 +21,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / 'e2e'), str(HERE.parent / 'tools')]
 import clone_peers  # noqa: E402  (the path has to be set first)
-from clone_bench import machine, measure  # noqa: E402
+from clone_bench import WARM_UP_SECONDS, machine, measure  # noqa: E402
 from pando_cluster import HELLO_DIR, ROOT, Cluster, hello  # noqa: E402
 from processes import wait_until  # noqa: E402
 
