@@ -75,7 +75,7 @@ TEST_F(ProbeStateTest, WhatStartedTogetherIsProbedApart) {
   policy_.healthy_threshold = 1;
   ProbeState first = ProbeState::Starting(policy_, now_);
   ProbeState second = first;
-  now_ += Millis{10};
+  now_ += Millis{50};
   first.OnResult(true, now_, 0.1);
   second.OnResult(true, now_, 0.7);
   EXPECT_EQ(first.due() - now_, Millis{100});

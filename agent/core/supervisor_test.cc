@@ -248,12 +248,12 @@ TEST_F(SupervisorTest, BecomesUnhealthyAndReadyAgain) {
   SetOrders({Web()});
   MakeReady();
   for (int i = 0; i < 3; ++i) {
-    Advance(Millis{1'100});
+    Advance(Wake());
     On(ProbeResult{1, false, "HTTP status 500"});
   }
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kUnhealthy));
   EXPECT_EQ(Status().detail, "probe failed: HTTP status 500");
-  Advance(Millis{1'100});
+  Advance(Wake());
   On(ProbeResult{1, true, ""});
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kReady));
   EXPECT_EQ(Status().detail, "");

@@ -101,7 +101,7 @@ int Run(v1::HealthCheck::Kind kind, const char* word, uint32_t instances, int se
     agent = std::make_unique<AgentLoop>(
         loop, agent_metrics, state, LauncherConfig{PANDO_SHIM, "node-1", {18'000, 18'999}},
         AgentLoop::Uplink{.status =
-                              [&](v1::InstanceStatus status) {
+                              [&](const v1::InstanceStatus& status) {
                                 if (status.phase() != v1::InstanceStatus::READY) return;
                                 ready.insert(status.assignment_id());
                                 ready_count = ready.size();
