@@ -171,10 +171,6 @@ void ReadCheck(const Input& value, std::span<const Field<Draft>> fields, Check& 
   if (value.node().kind != YamlNode::Kind::kMap) return;
   CheckKinds(value, draft);
   Check& check = draft.message;
-  if (check.kind() == Check::HTTP && check.codes().empty()) {
-    check.add_codes()->set_first(200);
-    check.mutable_codes(0)->set_last(399);
-  }
   if (check.kind() == Check::EXEC && !draft.has_timeout) check.set_timeout_ms(kPatientTimeout);
   into = std::move(check);
 }
@@ -198,7 +194,8 @@ using YAML::Value;
 
 void EmitHttp(YAML::Emitter& out, const Check& check) {
   out << Key << "path" << Value << DoubleQuoted << check.path();
-  // A record of an older version says nothing of codes: the default.
+  // None are the default ones: specs of an older version have none, and are to stay equal to
+  // theirs.
   if (!check.codes().empty()) {
     out << Key << "codes" << Value << Flow << BeginSeq;
     for (const Check::Codes& codes : check.codes()) {

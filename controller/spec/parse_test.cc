@@ -221,9 +221,7 @@ TEST(ParseTest, ProbesOfTheStartAndOfLifeHaveDefaultsOfTheirOwn) {
   EXPECT_FALSE(spec.has_startup());
   EXPECT_EQ(spec.liveness().interval_ms(), 5'000u);
   EXPECT_EQ(spec.liveness().unhealthy_threshold(), 3u);
-  ASSERT_THAT(spec.liveness().codes(), SizeIs(1));
-  EXPECT_EQ(spec.liveness().codes(0).first(), 200u);
-  EXPECT_EQ(spec.liveness().codes(0).last(), 399u);
+  EXPECT_THAT(spec.liveness().codes(), SizeIs(0));  // 200 to 399
   // A program has to be started first.
   EXPECT_EQ(ParseApp("name: a\ncommand: [x]\nhealth: {command: [y]}\n").health().timeout_ms(),
             2'000u);
