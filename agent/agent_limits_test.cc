@@ -103,6 +103,37 @@ TEST_F(AgentLimitsTest, AGroupOutlivesTheAgentAndGoesWithItsInstance) {
   for (const std::string& dir : groups_->At("web-1")) EXPECT_FALSE(std::filesystem::exists(dir));
 }
 
+// Whatever has the controllers: both kinds hold an app from its first instruction on.
+TEST_F(AgentLoopTest, AnAppBeginsInItsGroup) {
+  const std::string name = "limits-" + std::to_string(getpid());
+  const auto mounts = ParseCgroupMounts(*ReadFile("/proc/self/mountinfo"));
+  int opened = 0;
+  for (const bool v2 : {false, true}) {
+    SCOPED_TRACE(v2 ? "version 2" : "version 1");
+    auto places = FindCgroupPlaces(mounts, *ReadFile("/proc/self/cgroup"), v2);
+    if (places.empty()) continue;
+    for (CgroupPlace& place : places) place.path += "/" + name;
+    auto groups = v2 ? OpenCgroupV2(places[0].path) : OpenCgroupV1(places);
+    if (!groups.ok()) continue;
+    ++opened;
+    StopAgent();
+    groups_ = *std::move(groups);
+    StartAgent();
+    const std::string id = "web-" + std::to_string(opened);
+    v1::Orders orders = MakeOrders(
+        MakeSpec({"/bin/sh", "-c", "cat /proc/$$/cgroup; exec " + TestApp() + " listen wait"}), 1);
+    orders.mutable_assignments(0)->set_id(id);
+    ASSERT_TRUE(SetOrders(orders).ok());
+    AwaitPhase(Status::READY, id);
+    const std::string group = "/pando/" + name + "/" + id;
+    EXPECT_THAT(Log(id), Contains(testing::ContainsRegex((v2 ? "^o 0::" : "^o [0-9]+:pids:") +
+                                                         std::string(".*") + group + "$")));
+    ASSERT_TRUE(SetOrders(MakeOrders(MakeSpec({}), 0)).ok());
+    AwaitGone(id);
+  }
+  if (opened == 0) GTEST_SKIP() << "no control groups can be made here";
+}
+
 // As on a host without control groups.
 TEST_F(AgentLoopTest, WithoutGroupsTooMuchMemoryIsSeenAndEndsIt) {
   v1::AppSpec spec = MakeSpec({TestApp(), "listen", "wait"});

@@ -74,9 +74,9 @@ void SetLimit(int report_fd, decltype(RLIMIT_NOFILE) resource, long value, const
   }
 }
 
-void Confine(int report_fd, const Confinement& confinement) {
+void Confine(int report_fd, const Confinement& confinement, bool is_in_group) {
   // Groups first: what follows counts as the app's own.
-  for (int i = 0; i < confinement.group_count; ++i) {
+  for (int i = 0; !is_in_group && i < confinement.group_count; ++i) {
     if (!EnterGroup(confinement.groups[i])) {
       Fail(report_fd, "cannot enter the control group %s: %s", confinement.groups[i],
            strerror(errno));
@@ -88,12 +88,12 @@ void Confine(int report_fd, const Confinement& confinement) {
 }
 
 // Runs in the process that is to be the program; `parent` is what it dies with.
-[[noreturn]] void Become(const AppStart& start, pid_t parent, int report_fd) {
+[[noreturn]] void Become(const AppStart& start, bool is_in_group, pid_t parent, int report_fd) {
   const char* const dir = start.dir;
   char** const argv = start.argv;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
-  Confine(report_fd, start.confinement);
+  Confine(report_fd, start.confinement, is_in_group);
   char why[256];
   if (!Isolate(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
   // Once more: a change of the user takes it away.
@@ -112,7 +112,8 @@ void Confine(int report_fd, const Confinement& confinement) {
   FailExec(report_fd, path, error);
 }
 
-[[noreturn]] void BecomeApp(const AppStart& start, pid_t shim, int out, int err, int report_fd) {
+[[noreturn]] void BecomeApp(const AppStart& start, bool is_in_group, pid_t shim, int out, int err,
+                            int report_fd) {
   setpgid(0, 0);
   for (int i = 1; i < NSIG; ++i) signal(i, SIG_DFL);
   sigset_t none;
@@ -123,7 +124,7 @@ void Confine(int report_fd, const Confinement& confinement) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   // A shim that is killed takes the app with it: nobody would watch it any more.
-  Become(start, shim, report_fd);
+  Become(start, is_in_group, shim, report_fd);
 }
 
 }  // namespace
@@ -137,12 +138,15 @@ void StartApp(const AppStart& start, AppProcess& app) {
     return;  // the shim ends after this: descriptors need no closing
   }
   const pid_t shim = getpid();
-  const pid_t pid = fork();
+  const Confinement& confinement = start.confinement;
+  pid_t pid = confinement.group_count == 1 ? ForkInto(confinement.groups[0]) : -1;
+  const bool is_in_group = pid >= 0;
+  if (!is_in_group) pid = fork();
   if (pid < 0) {
     snprintf(app.error, sizeof(app.error), "cannot start a process: %s", strerror(errno));
     return;
   }
-  if (pid == 0) BecomeApp(start, shim, out[1], err[1], report[1]);
+  if (pid == 0) BecomeApp(start, is_in_group, shim, out[1], err[1], report[1]);
   setpgid(pid, pid);  // whoever of both comes first
   close(out[1]);
   close(err[1]);
@@ -165,6 +169,8 @@ void StartApp(const AppStart& start, AppProcess& app) {
   app.stderr_fd = err[0];
 }
 
-void RunProbe(const AppStart& start) { Become(start, getppid(), STDERR_FILENO); }
+void RunProbe(const AppStart& start) {
+  Become(start, /*is_in_group=*/false, getppid(), STDERR_FILENO);
+}
 
 }  // namespace pando::shim

@@ -2,9 +2,15 @@
 // after a shim was killed, by the agent.
 #pragma once
 
+#include <sys/types.h>
+
 namespace pando::shim {
 
-// Puts this process into the group. False: errno says why.
+// As fork(), with the child in the group of version 2 from its first instruction on: -1 where that
+// cannot be, which includes all groups of version 1.
+pid_t ForkInto(const char* dir);
+
+// Puts this process, which has one thread, into the group. False: errno says why.
 bool EnterGroup(const char* dir);
 
 // Sends SIGKILL to every process of the group; signals nobody who is not, or no longer, in it.
