@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "agent/cgroup.h"
 #include "agent/testing/agent_loop_fixture.h"
 
@@ -125,7 +126,7 @@ TEST_F(AgentLoopTest, AnAppBeginsInItsGroup) {
     orders.mutable_assignments(0)->set_id(id);
     ASSERT_TRUE(SetOrders(orders).ok());
     AwaitPhase(Status::READY, id);
-    const std::string group = "/pando/" + name + "/" + id;
+    const std::string group = absl::StrCat("/pando/", name, "/", id);
     EXPECT_THAT(Log(id), Contains(testing::ContainsRegex((v2 ? "^o 0::" : "^o [0-9]+:pids:") +
                                                          std::string(".*") + group + "$")));
     ASSERT_TRUE(SetOrders(MakeOrders(MakeSpec({}), 0)).ok());
