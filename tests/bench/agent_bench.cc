@@ -4,6 +4,8 @@
 //   agent_bench SHIM TEST_APP COUNT
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,6 +65,21 @@ ShimRunning AwaitRunning(const SpawnedShim& shim) {
 void AwaitEnd(const SpawnedShim& shim) {
   pollfd poll_fd = {shim.pidfd.get(), POLLIN, 0};
   if (poll(&poll_fd, 1, 60'000) != 1) Die("a shim does not end");
+  waitpid(shim.id.pid, nullptr, 0);
+}
+
+// CPU time of this process, and of the shims and apps that were waited for.
+double CpuMillis() {
+  double millis = 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage used = {};
+    getrusage(who, &used);
+    for (const timeval& time : {used.ru_utime, used.ru_stime}) {
+      millis +=
+          static_cast<double>(time.tv_sec) * 1'000 + static_cast<double>(time.tv_usec) / 1'000;
+    }
+  }
+  return millis;
 }
 
 class Bench {
@@ -109,13 +126,14 @@ void Print(const char* name, std::vector<double> millis, const char* end) {
   const auto at = [&millis](double share) {
     return millis[static_cast<size_t>(share * static_cast<double>(millis.size() - 1))];
   };
-  std::printf("\"%s\": {\"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f}%s", name, at(0.5), at(0.99),
-              millis.back(), end);
+  std::printf("\"%s\": {\"min\": %.3f, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f}%s", name,
+              millis.front(), at(0.5), at(0.99), millis.back(), end);
 }
 
 void Run(Bench& bench, int count) {
   std::vector<double> starts, stops, exits, together;
   bench.Prepare(std::max(count, 100));
+  const double cpu_before = CpuMillis();
   for (int i = 0; i < count; ++i) {
     const auto begin = Clock::now();
     const SpawnedShim shim = bench.Launch(i);
@@ -128,6 +146,7 @@ void Run(Bench& bench, int count) {
     stops.push_back(MillisSince(told));
     RemoveCgroup(shim.group);
   }
+  const double cpu = (CpuMillis() - cpu_before) / count;
   for (int i = 0; i < count; ++i) {
     const SpawnedShim shim = bench.Launch(i);
     const ShimRunning running = AwaitRunning(shim);
@@ -152,7 +171,7 @@ void Run(Bench& bench, int count) {
     // The app dies with its shim; the group is empty a moment later.
     for (int i = 0; i < 1'000 && !RemoveCgroup(shim.group); ++i) poll(nullptr, 0, 1);
   }
-  std::printf("{\"groups\": %s, ", bench.has_groups() ? "true" : "false");
+  std::printf("{\"groups\": %s, \"cpu\": %.3f, ", bench.has_groups() ? "true" : "false", cpu);
   Print("start", starts, ", ");
   Print("stop", stops, ", ");
   Print("exit", exits, ", ");
