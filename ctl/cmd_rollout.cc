@@ -124,6 +124,18 @@ ExitCode Status(Context& context, const Args& args) {
   return code;
 }
 
+std::string Changed(const v1::HistoryResponse::Release& release) {
+  constexpr int kShown = 3;
+  std::string text;
+  for (int i = 0; i < std::min(release.changes_size(), kShown); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", release.changes(i));
+  }
+  if (release.changes_size() > kShown) {
+    absl::StrAppend(&text, ", and ", release.changes_size() - kShown, " more");
+  }
+  return text;
+}
+
 ExitCode History(Context& context, const Args& args) {
   v1::AppRequest request;
   request.set_app(args.app);
@@ -134,7 +146,7 @@ ExitCode History(Context& context, const Args& args) {
     PrintDocument(context.out(), options.format, ToJson(*history));
     return ExitCode::kOk;
   }
-  Table table({"REV", "WHEN", "BY", "REASON", "RESULT", "DETAIL"});
+  Table table({"REV", "WHEN", "BY", "REASON", "CHANGED", "RESULT", "DETAIL"});
   for (const auto& release : history->releases()) {
     if (options.format == OutputFormat::kName) {
       context.out() << "r" << release.revision() << std::endl;
@@ -142,7 +154,7 @@ ExitCode History(Context& context, const Args& args) {
     }
     table.Add({absl::StrCat("r", release.revision(), release.current() ? " *" : ""),
                FormatDateTime(release.created_unix_ms(), context.terminal().zone), release.by(),
-               release.reason(), release.result(), release.result_detail()});
+               release.reason(), Changed(release), release.result(), release.result_detail()});
   }
   if (options.format != OutputFormat::kName) context.out() << table.ToString(options.color);
   return ExitCode::kOk;

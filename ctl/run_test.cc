@@ -260,13 +260,16 @@ TEST_F(RunTest, AStepThatWaitsForPromoteShowsHowBothReleasesDo) {
 TEST_F(RunTest, TheHistoryOfReleases) {
   admin_.AnswerHistory(Parse<v1::HistoryResponse>(
       "releases { revision: 2 created_unix_ms: 1700000000000 by: 'ana@laptop' reason: 'apply' "
+      "changes: 'command' changes: 'env.A' changes: 'env.B' changes: 'env.C' "
       "result: 'rolled-back' result_detail: 'web.1: exited' } "
       "releases { revision: 1 created_unix_ms: 1700000000000 reason: 'apply' result: 'live' "
       "current: true }"));
   const Output output = Run({"rollout", "history", "web"});
   EXPECT_EQ(output.code, 0) << output.err;
   EXPECT_THAT(output.out, HasSubstr("ana@laptop"));
-  EXPECT_THAT(output.out, testing::ContainsRegex("r2 +.*rolled-back +web.1: exited\n"));
+  EXPECT_THAT(output.out,
+              testing::ContainsRegex(
+                  "r2 +.*command, env.A, env.B, and 1 more +rolled-back +web.1: exited\n"));
   EXPECT_THAT(output.out, testing::ContainsRegex("r1 \\* .*live"));
   EXPECT_EQ(Run({"rollout", "history", "web", "-o", "name"}).out, "r2\nr1\n");
   EXPECT_THAT(Run({"rollout", "history", "web", "-o", "json"}).out,

@@ -3,6 +3,8 @@
 #include "controller/service/admin_service.h"
 #include "controller/service/admin_views.h"
 #include "controller/service/grpc_status.h"
+#include "controller/spec/diff.h"
+#include "controller/store/records.h"
 
 namespace pando::controller {
 namespace {
@@ -60,7 +62,8 @@ grpc::ServerUnaryReactor* AdminService::History(Context* context, const v1::AppR
     PANDO_RETURN_IF_ERROR(id.status());
     const auto history = control_.cluster().GetHistory(*id);
     PANDO_RETURN_IF_ERROR(history.status());
-    for (const ReleaseStatus& from : *history) {
+    for (size_t i = 0; i < history->size(); ++i) {
+      const ReleaseStatus& from = (*history)[i];
       v1::HistoryResponse::Release& release = *response->add_releases();
       release.set_revision(from.revision.number);
       release.set_created_unix_ms(from.revision.origin.unix_ms);
@@ -69,6 +72,11 @@ grpc::ServerUnaryReactor* AdminService::History(Context* context, const v1::AppR
       release.set_result(ResultName(from.revision.result));
       release.set_result_detail(from.revision.result_detail);
       release.set_current(from.current);
+      if (i + 1 == history->size()) continue;
+      const v1::AppSpec before = ToAppSpec((*history)[i + 1].revision.config);
+      for (const FieldDifference& change : DiffSpecs(before, ToAppSpec(from.revision.config))) {
+        release.add_changes(change.field);
+      }
     }
     return absl::OkStatus();
   });

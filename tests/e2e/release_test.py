@@ -84,6 +84,8 @@ class ReleaseTest(ClusterTest):
         self.assertEqual({number: each['result'] for number, each in history.items()},
                          {1: 'live', 2: 'undone', 3: 'undone'})
         self.assertEqual([number for number, each in history.items() if each['current']], [1])
+        self.assertEqual(history[2]['changes'], ['env.RELEASE'])
+        self.assertIn('strategy.max_unavailable', history[3]['changes'])
         self.assertEqual(self.cluster.app()['rollout'], 'COMPLETE')
         self.assertEqual(self.cluster.app()['replicas'], 4)
 
