@@ -51,6 +51,12 @@ TEST(PlanViewTest, NothingToChangeIsSaidSo) {
   EXPECT_TRUE(IsPending(Plan("apps { old_revision: 3 revision: 3 old_replicas: 8 replicas: 9 }")));
 }
 
+TEST(PlanViewTest, WhatApplyWouldRefuseIsSaidSo) {
+  const v1::ApplyResponse plan =
+      Plan("apps { name: 'web' old_revision: 2 revision: 4 refused: 'this is what r3 was' }");
+  EXPECT_EQ(PlanText(plan, false), "web: r2 -> r4  replicas 0\n  refused: this is what r3 was\n");
+}
+
 TEST(PlanViewTest, ValuesNeitherBreakLinesNorSteerTheTerminal) {
   const v1::ApplyResponse plan = Plan(
       "apps { name: 'web' old_revision: 1 revision: 2 "

@@ -299,11 +299,16 @@ TEST_F(AdminChangesTest, TheTimelineSaysWhoDidWhat) {
   request.mutable_options()->set_by("eve@desk");
   v1::ChangeResponse response;
   EXPECT_TRUE(Call(&v1::Admin::Stub::Stop, request, &response).ok());
+  v1::RebalanceRequest rebalance;
+  rebalance.mutable_options()->set_by("eve@desk");
+  v1::RebalanceResponse moves;
+  EXPECT_TRUE(Call(&v1::Admin::Stub::Rebalance, rebalance, &moves).ok());
   const std::vector<std::string> events = Events();
   EXPECT_THAT(events, ::testing::IsSupersetOf<::testing::Matcher<std::string>>(
                           {EndsWith("replicas 2 (spec), by ana@laptop"),
                            EndsWith("default changed, 0.0.0.0:81, by ana@laptop"),
                            EndsWith("replicas 2 -> 3, by bob@ci"),
+                           ::testing::StrEq("rebalance: 0 instances to move, by eve@desk"),
                            ::testing::StrEq("stopped: by eve@desk")}));
 }
 

@@ -197,6 +197,16 @@ grpc::ServerUnaryReactor* AdminService::Rebalance(Context* context,
                   const absl::StatusOr<RebalanceOutcome> outcome =
                       cluster.Rebalance({request->app()}, request->plan(), now, effects);
                   PANDO_RETURN_IF_ERROR(outcome.status());
+                  // The moves say what they do; this says who wanted them.
+                  if (!request->plan()) {
+                    effects.events.insert(
+                        effects.events.begin(),
+                        {"rebalance",
+                         {request->app()},
+                         "",
+                         {},
+                         absl::StrCat(outcome->moves.size(), " instances to move")});
+                  }
                   response->set_at_once(outcome->at_once);
                   for (const RebalanceOutcome::Move& move : outcome->moves) {
                     v1::RebalanceResponse::Move& added = *response->add_moves();
