@@ -355,7 +355,6 @@ class Cluster::Core {
   bool recovery_window_over_ = false;
   bool frozen_ = false;
   std::string frozen_reason_;
-  Instant frozen_since_;
   size_t unheard_nodes_ = 0;  // that have not said hello to this controller yet
 
   std::map<AppId, AppEntry> apps_;

@@ -279,15 +279,12 @@ void Cluster::Core::UpdateFreeze(Instant now, bool give_grace) {
   if (freeze) frozen_reason_ = Describe(fleet);
   if (freeze == frozen_) return;
   frozen_ = freeze;
-  if (frozen_) frozen_since_ = now;
   MarkAllDirty();
   AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {}, Describe(fleet));
   for (auto& [id, node] : nodes_) {
     if (node.state != NodeState::kSuspect) continue;
-    if (!frozen_ && give_grace) {
-      node.suspect_since =
-          SuspectSinceAfterFreeze(lease_policy_, node.suspect_since, frozen_since_, now);
-    }
+    // The others may be on their way back too: they get the time between the two clocks again.
+    if (!frozen_ && give_grace) node.suspect_since = now;
     ArmNode(node, now);
   }
 }

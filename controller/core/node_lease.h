@@ -30,16 +30,6 @@ inline Instant LostAt(const LeasePolicy& policy, Instant last_heard, Instant sus
   return by_silence > by_suspicion ? by_silence : by_suspicion;
 }
 
-// Since when a node counts as suspect once a freeze that began at `frozen_since` is over. After a
-// long one those still silent may be on their way back too: they get the whole time between the two
-// clocks again. A short one was another node that was late with its word: the clock of this one
-// stood still meanwhile, and no longer.
-inline Instant SuspectSinceAfterFreeze(const LeasePolicy& policy, Instant suspect_since,
-                                       Instant frozen_since, Instant now) {
-  if (now - frozen_since >= policy.suspect_after) return now;
-  return suspect_since + (now - std::max(frozen_since, suspect_since));
-}
-
 // How often agents have to speak: three words in a row may be late or lost before one is suspected.
 inline Millis HeartbeatInterval(Millis suspect_after) {
   return std::clamp(suspect_after / 4, Millis{100}, Millis{1'000});

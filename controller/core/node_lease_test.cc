@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <string>
-
 namespace pando::controller {
 namespace {
 
@@ -16,28 +14,6 @@ TEST(NodeLeaseTest, TwoClocks) {
   EXPECT_EQ(LostAt(policy, heard, heard + seconds(2)), heard + seconds(5));
   // The controller itself slept for a minute: what it sees first is suspicion, not loss.
   EXPECT_EQ(LostAt(policy, heard, heard + seconds(60)), heard + seconds(63));
-}
-
-TEST(NodeLeaseTest, AShortFreezeOnlyStopsTheClock) {
-  const LeasePolicy policy{seconds(2), seconds(5)};
-  const Instant start{seconds(100)};
-  struct Case {
-    std::string name;
-    int suspect, frozen, now;  // seconds after the start
-    int want;
-  };
-  const Case cases[] = {
-      {"suspect before it", 3, 5, 6, 4},
-      {"suspect in it", 5, 4, 5, 5},
-      {"as long as a suspicion: all of it again", 3, 5, 7, 7},
-      {"a minute", 3, 5, 65, 65},
-  };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.name);
-    EXPECT_EQ(SuspectSinceAfterFreeze(policy, start + seconds(c.suspect), start + seconds(c.frozen),
-                                      start + seconds(c.now)),
-              start + seconds(c.want));
-  }
 }
 
 TEST(NodeLeaseTest, AgentsSpeakOftenEnoughToMissSomeWords) {
