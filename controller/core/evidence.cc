@@ -73,9 +73,10 @@ std::optional<std::string> JudgeEvidence(const Load& fresh, const Load& old,
   if (!usual) return std::nullopt;  // the old one is beyond measure itself
   const double limit = std::max(*usual * policy.latency_factor,
                                 *usual + static_cast<double>(policy.latency_margin.count()));
-  uint64_t slow = fresh.latency.back();
+  // Only classes that lie above the limit as a whole: of the one it falls into nothing is sure.
+  uint64_t slow = 0;
   for (size_t i = 0; i < kLatencyBoundsMs.size(); ++i) {
-    if (kLatencyBoundsMs[i] > limit) slow += fresh.latency[i];
+    if (kLatencyBoundsMs[i] >= limit) slow += fresh.latency[i + 1];
   }
   if (LowerBound(slow, Measured(fresh)) <= kSlowShare) return std::nullopt;
   return absl::StrFormat("p99 %s of %d requests (%s: %s of %d)", LatencyText(P99Ms(fresh)),

@@ -4,7 +4,7 @@
 // of the 95 % confidence interval) is worse than the old one's share by the margin - so that one
 // failure of twenty requests is no verdict, and twenty of twenty are.
 // Latency: likewise, when more than one in a hundred requests of the new release take longer than
-// the old one's p99 allows for.
+// the old one's p99 allows for, as far as the classes of the histogram can tell.
 #pragma once
 
 #include <array>

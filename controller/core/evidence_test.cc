@@ -45,6 +45,7 @@ TEST(EvidenceTest, SpeaksOnlyWhenItIsClear) {
       {"a few slow ones may be chance", Plus(Of(300, 0, 40), Of(5, 0, 400)), Of(300, 0, 40), ""},
       {"many are not", Plus(Of(300, 0, 40), Of(15, 0, 400)), Of(300, 0, 40),
        "p99 up to 500 ms of 315 requests (r1: up to 50 ms of 300)"},
+      {"slower by less than the classes can tell", Of(300, 0, 180), Of(300, 0, 90), ""},
       {"slower by little", Of(300, 0, 40), Of(300, 0, 5), ""},
       {"slower, of few requests", Of(199, 0, 400), Of(300, 0, 40), ""},
       {"slower, compared with few requests", Of(300, 0, 400), Of(199, 0, 40), ""},
