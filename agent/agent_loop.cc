@@ -16,6 +16,7 @@ namespace {
 constexpr uint32_t kLastLines = 4;
 constexpr size_t kLastLineBytes = 200;
 constexpr Millis kOrdersRetry{1'000};
+constexpr Millis kCollectDelay{1'000};
 
 double UnitRandom(std::mt19937_64& generator) {
   return static_cast<double>(generator() >> 11) / static_cast<double>(uint64_t{1} << 53);
@@ -38,6 +39,7 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
+      artifacts_(loop, {.dir = state.ArtifactsPath(), .controller = config.controller}, random_()),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
       prober_(loop) {}
 
@@ -47,7 +49,7 @@ void AgentLoop::Start() {
   for (const auto& [id, dir] : state_.Instances()) Adopt(id, dir);
   std::vector<Assignment> wanted;
   if (state_.orders()) {
-    wanted = ToAssignments(*state_.orders());
+    wanted = Ordered(*state_.orders());
     orders_version_ = state_.orders()->version();
   } else {
     // Orders that were lost are no order to stop.
@@ -58,16 +60,17 @@ void AgentLoop::Start() {
   Actions actions;
   supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
   CarryOut(actions);
+  CollectArtifactsSoon();
 }
 
 void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
   v1::Orders order;
   const auto bytes = dir.ReadOrder();
   std::vector<Assignment> assignments;
-  if (bytes.ok() && order.ParseFromString(*bytes)) assignments = ToAssignments(order);
+  if (bytes.ok() && order.ParseFromString(*bytes)) assignments = Ordered(order);
   if (assignments.size() != 1 || assignments[0].id.value != id) {
     // Cut short before its first start, or spoilt: it is stopped unless the orders describe it.
-    if (state_.orders()) assignments = ToAssignments(Excerpt(*state_.orders(), id));
+    if (state_.orders()) assignments = Ordered(Excerpt(*state_.orders(), id));
     if (assignments.size() != 1) assignments = {Assignment{}};
     assignments[0].id = {id};
   }
@@ -88,7 +91,7 @@ void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
 }
 
 absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
-  std::vector<Assignment> wanted = ToAssignments(orders);
+  std::vector<Assignment> wanted = Ordered(orders);
   if (absl::Status s = CheckOrders(orders, wanted); !s.ok()) return s;
   if (absl::Status s = KeepOrders(orders); !s.ok()) {
     Postpone(orders, wanted, s);
@@ -199,6 +202,7 @@ void AgentLoop::StopInstances(std::function<void()> done) {
   Actions actions;
   supervisor_.Halt(loop_.Now(), actions);
   CarryOut(actions);
+  artifacts_.ForgetAll();
   for (const Spawn& spawn : std::exchange(spawns_, {})) {
     Feed(spawn.id, CannotStart{spawn.incarnation, "the agent was stopped"});
   }
@@ -220,7 +224,47 @@ void AgentLoop::CarryOut(const Actions& actions) {
   CheckStopped();
 }
 
+std::vector<Assignment> AgentLoop::Ordered(const v1::Orders& orders) const {
+  std::vector<Assignment> assignments = ToAssignments(orders);
+  for (Assignment& assignment : assignments) artifacts_.Place(assignment);
+  return assignments;
+}
+
 void AgentLoop::Do(const Spawn& spawn) {
+  const Assignment* const assignment = supervisor_.Find(spawn.id);
+  if (assignment == nullptr) return;
+  if (artifacts_.Ready(assignment->artifact)) return Enqueue(spawn);
+  PrepareThenSpawn(spawn, assignment->artifact);
+}
+
+void AgentLoop::PrepareThenSpawn(const Spawn& spawn, const Artifact& artifact) {
+  artifacts_.Prepare(
+      spawn.id, artifact,
+      {.told =
+           [this, spawn](const std::string& detail) {
+             Feed(spawn.id, Preparing{spawn.incarnation, detail});
+           },
+       .done =
+           [this, spawn](const absl::Status& status, const std::vector<std::string>& lines) {
+             if (status.ok()) return Enqueue(spawn);
+             prepare_lines_[spawn.id] = lines;
+             Feed(spawn.id, CannotStart{spawn.incarnation, std::string(status.message())});
+           }});
+}
+
+void AgentLoop::CollectArtifactsSoon() {
+  if (std::exchange(collecting_, true)) return;
+  Later(kCollectDelay, [this] {
+    collecting_ = false;
+    std::vector<Artifact> needed;
+    for (const Assignment* assignment : supervisor_.Assignments()) {
+      if (!assignment->artifact.digest.empty()) needed.push_back(assignment->artifact);
+    }
+    artifacts_.Collect(needed);
+  });
+}
+
+void AgentLoop::Enqueue(const Spawn& spawn) {
   spawns_.push_back(spawn);
   if (spawns_.size() == 1) Later(Millis{0}, [this] { SpawnNext(); });
 }
@@ -347,6 +391,9 @@ void AgentLoop::Do(const Gone& gone) {
   const InstanceDir dir = state_.InstanceOf(gone.id.value);
   metrics_.Forget(gone.id);
   last_lines_.erase(gone.id);
+  prepare_lines_.erase(gone.id);
+  artifacts_.Forget(gone.id);
+  CollectArtifactsSoon();
   uplink_.closing(dir.path());
   uplink_.gone(gone.id.value);
   dir.Remove();
@@ -354,6 +401,16 @@ void AgentLoop::Do(const Gone& gone) {
 
 void AgentLoop::ReadLastLines(const InstanceStatus& status) {
   if (status.phase == Phase::kReady) last_lines_.erase(status.assignment);
+  if (const auto prepared = prepare_lines_.find(status.assignment);
+      prepared != prepare_lines_.end()) {
+    // Of a step before its own start: its log says nothing of this failure.
+    std::vector<std::string> lines = std::move(prepared->second);
+    prepare_lines_.erase(prepared);
+    if (status.phase == Phase::kFailed) {
+      last_lines_[status.assignment] = std::move(lines);
+      return;
+    }
+  }
   // Once more when it starts again: what it printed at the very end may have come after the exit.
   const bool ended = status.phase == Phase::kBackoff || status.phase == Phase::kFailed;
   if (!ended && !(status.phase == Phase::kStarting && status.crashes > 0)) return;

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "agent/agent_metrics.h"
 #include "agent/agent_state.h"
+#include "agent/artifact_keeper.h"
 #include "agent/core/supervisor.h"
 #include "agent/launcher.h"
 #include "agent/prober.h"
@@ -91,6 +92,11 @@ class AgentLoop {
                                               const ProbePolicy& policy);
   void Do(const Report& report);
   void Do(const Gone& gone);
+  void Enqueue(const Spawn& spawn);
+  void PrepareThenSpawn(const Spawn& spawn, const Artifact& artifact);
+  void CollectArtifactsSoon();
+  // What is ordered, with the node's own paths.
+  std::vector<Assignment> Ordered(const v1::Orders& orders) const;
   void SpawnNext();
   void SpawnNow(const Spawn& spawn);
   void Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim);
@@ -107,6 +113,7 @@ class AgentLoop {
   Uplink uplink_;
   std::mt19937_64 random_;
   Supervisor supervisor_;
+  ArtifactKeeper artifacts_;
   Launcher launcher_;
   Prober prober_;
   // The newest lines of the instance's log, as they were when it exited.
@@ -114,9 +121,11 @@ class AgentLoop {
   v1::InstanceStatus ToMessage(const InstanceStatus& status) const;
 
   std::map<AssignmentId, std::vector<std::string>> last_lines_;
+  std::map<AssignmentId, std::vector<std::string>> prepare_lines_;  // until they are told
   std::map<AssignmentId, Running> running_;
   std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
   std::optional<Instant> wake_at_;
+  bool collecting_ = false;
   uint64_t orders_version_ = 0;
   std::optional<v1::Orders> unkept_;  // the newest, when they could not be kept
   bool retry_scheduled_ = false;

@@ -21,6 +21,7 @@ struct LauncherConfig {
   std::string node;
   PortRange ports;
   const CgroupTree* groups = nullptr;  // null: the host has none; outlives the launcher
+  std::string controller = "";         // whence artifacts are fetched, host:port
 };
 
 class Launcher {

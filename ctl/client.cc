@@ -12,11 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/data_dir.h"
+#include "ctl/artifact_upload.h"
 #include "pando/v1/admin.grpc.pb.h"
 
 namespace pando::ctl {
 
 namespace {
+
+constexpr Millis kUploadPause{200};
 
 std::chrono::system_clock::time_point In(Millis duration) {
   return std::chrono::system_clock::now() + duration;
@@ -50,6 +53,7 @@ class Client::Connection {
         stub_(v1::Admin::NewStub(channel_)) {}
 
   v1::Admin::Stub& stub() { return *stub_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
   absl::Status Unreachable() const {
     return absl::UnavailableError(absl::StrCat("cannot reach the controller at ",
@@ -322,6 +326,26 @@ absl::StatusOr<v1::SpecResponse> Client::GetSpec(const v1::AppRequest& request) 
 
 absl::StatusOr<v1::VersionResponse> Client::Version() {
   return connection_->Call(&v1::Admin::Stub::Version, v1::VersionRequest());
+}
+
+absl::Status Client::UploadArtifact(const ArtifactFile& file, const UploadProgress& progress) {
+  PANDO_RETURN_IF_ERROR(connection_->Connect());
+  uint64_t most = 0;
+  auto newest = std::chrono::steady_clock::now();
+  for (;;) {
+    const grpc::Status ended = UploadOnce(connection_->channel(), file, [&](uint64_t bytes) {
+      if (bytes > most) newest = std::chrono::steady_clock::now();
+      most = std::max(most, bytes);
+      progress(bytes);
+    });
+    const bool cut = ended.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                     ended.error_code() == grpc::StatusCode::CANCELLED;
+    const auto patience = options_.call_timeout - (std::chrono::steady_clock::now() - newest);
+    if (!cut || patience <= Millis{0}) return connection_->Translate(ended);
+    // A pause, shorter when the connection has news.
+    grpc::Channel& channel = *connection_->channel();
+    channel.WaitForStateChange(channel.GetState(/*try_to_connect=*/true), In(kUploadPause));
+  }
 }
 
 absl::Status Client::Events(const v1::EventsRequest& request,

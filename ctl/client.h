@@ -42,6 +42,15 @@ struct ClientOptions {
   std::string by{};  // who asks, for the timeline
 };
 
+// A packed directory, to be uploaded.
+struct ArtifactFile {
+  std::string path;
+  std::string digest;  // 64 hex digits
+  uint64_t bytes = 0;
+};
+// Called whenever more of it is with the controller: how much of the whole there is now.
+using UploadProgress = std::function<void(uint64_t bytes)>;
+
 class Client {
  public:
   explicit Client(ClientOptions options);
@@ -68,6 +77,10 @@ class Client {
   absl::StatusOr<v1::LoadView> GetLoad(const v1::LoadRequest& request);
   absl::StatusOr<v1::SpecResponse> GetSpec(const v1::AppRequest& request);
   absl::StatusOr<v1::VersionResponse> Version();
+
+  // Blocks for as long as it takes; goes on by itself when the connection is cut for a while, and
+  // where an earlier upload of the same file ended.
+  absl::Status UploadArtifact(const ArtifactFile& file, const UploadProgress& progress);
 
   // Call `each` for every message until the stream ends (OK) or breaks.
   absl::Status Events(const v1::EventsRequest& request,

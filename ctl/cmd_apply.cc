@@ -9,6 +9,7 @@
 #include "ctl/json.h"
 #include "ctl/plan_view.h"
 #include "ctl/spec_files.h"
+#include "ctl/spec_sources.h"
 
 namespace pando::ctl {
 
@@ -68,6 +69,9 @@ ExitCode Apply(Context& context, const Args& args) {
   auto request = ReadSpecFiles(context.terminal(), args.files);
   if (!request.ok()) {
     return context.Fail(ExitCode::kError, std::string(request.status().message()));
+  }
+  if (const auto filled = FillSources(context, args.dry_run, *request); !filled.ok()) {
+    return FailSpec(context, filled);
   }
   const Instant began = std::chrono::steady_clock::now();
   request->mutable_options()->set_force(args.force);

@@ -5,6 +5,7 @@
 #include "ctl/json.h"
 #include "ctl/plan_view.h"
 #include "ctl/spec_files.h"
+#include "ctl/spec_sources.h"
 
 namespace pando::ctl {
 
@@ -20,6 +21,8 @@ ExitCode Plan(Context& context, const Args& args) {
   if (!request.ok()) {
     return context.Fail(ExitCode::kError, std::string(request.status().message()));
   }
+  const absl::Status filled = FillSources(context, /*dry_run=*/true, *request);
+  if (!filled.ok()) return FailSpec(context, filled);
   request->set_dry_run(true);
   const auto plan = context.client().Apply(*request);
   if (!plan.ok()) return FailSpec(context, plan.status());

@@ -86,6 +86,7 @@ void PrintPlan(Context& context, const v1::ApplyResponse& plan);
 // One per command family.
 void AddApplyCommand(CommandLine& line);
 void AddPlanCommand(CommandLine& line);
+void AddPushCommand(CommandLine& line);
 void AddScaleCommand(CommandLine& line);
 void AddRolloutCommand(CommandLine& line);
 void AddImportCommand(CommandLine& line);

@@ -35,6 +35,7 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
   CommandLine line(terminal);
   AddApplyCommand(line);
   AddPlanCommand(line);
+  AddPushCommand(line);
   AddScaleCommand(line);
   AddRolloutCommand(line);
   AddListCommands(line);

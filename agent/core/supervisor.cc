@@ -71,6 +71,12 @@ const Assignment* Supervisor::Find(const AssignmentId& id) const {
   return entry == entries_.end() ? nullptr : &entry->second.instance.assignment();
 }
 
+std::vector<const Assignment*> Supervisor::Assignments() const {
+  std::vector<const Assignment*> assignments;
+  for (const auto& [id, entry] : entries_) assignments.push_back(&entry.instance.assignment());
+  return assignments;
+}
+
 std::vector<InstanceStatus> Supervisor::Statuses() const {
   std::vector<InstanceStatus> statuses;
   for (const auto& [id, entry] : entries_) statuses.push_back(entry.instance.Status());

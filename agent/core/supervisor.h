@@ -41,6 +41,8 @@ class Supervisor {
   std::optional<Instant> NextWake() const;
 
   const Assignment* Find(const AssignmentId& id) const;
+  // Of all instances there are, wanted or not.
+  std::vector<const Assignment*> Assignments() const;
   std::vector<InstanceStatus> Statuses() const;
   // Nothing runs.
   bool idle() const;

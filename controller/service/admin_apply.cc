@@ -13,6 +13,7 @@
 #include "controller/core/feasibility.h"
 #include "controller/service/admin_service.h"
 #include "controller/service/apply_plan.h"
+#include "controller/service/artifact_sources.h"
 #include "controller/service/grpc_status.h"
 #include "controller/store/records.h"
 
@@ -149,9 +150,11 @@ absl::Status AdminService::ApplySpecs(const v1::ApplyRequest& request, const Par
 grpc::ServerUnaryReactor* AdminService::Apply(Context* context, const v1::ApplyRequest* request,
                                               v1::ApplyResponse* response) {
   absl::StatusOr<ParsedSpecs> specs = ParseSpecs(FilesOf(*request));
-  if (!specs.ok()) {
+  absl::Status good = specs.status();
+  if (good.ok()) good = ResolveSources(artifacts_, request->dry_run(), *specs);
+  if (!good.ok()) {
     Unary* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpc(specs.status()));
+    reactor->Finish(ToGrpc(good));
     return reactor;
   }
   return Decide(context, {"Apply", request->options(), *response, request->dry_run()},

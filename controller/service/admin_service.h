@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "controller/service/agent_service.h"
 #include "controller/service/answer_book.h"
+#include "controller/service/artifact_store.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/loop_stream.h"
 #include "controller/service/observations.h"
@@ -21,12 +22,15 @@ namespace pando::controller {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
+  // All outlive it.
   AdminService(ControlLoop& control, OpenStreams& streams, AgentService& agents,
-               const Observations& observations, const std::vector<v1::AnswerRecord>& answers)
+               const Observations& observations, const ArtifactStore& artifacts,
+               const std::vector<v1::AnswerRecord>& answers)
       : control_(control),
         streams_(streams),
         agents_(agents),
         observations_(observations),
+        artifacts_(artifacts),
         answers_(answers) {}
 
   using Context = grpc::CallbackServerContext;
@@ -119,6 +123,7 @@ class AdminService final : public v1::Admin::CallbackService {
   OpenStreams& streams_;
   AgentService& agents_;
   const Observations& observations_;
+  const ArtifactStore& artifacts_;
   AnswerBook answers_;  // used on the loop
 };
 

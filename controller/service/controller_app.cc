@@ -6,6 +6,7 @@
 #include <grpcpp/server_builder.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
@@ -31,6 +32,8 @@ namespace pando::controller {
 namespace {
 
 constexpr char kStoreFile[] = "pando.db";
+constexpr char kArtifactsDir[] = "artifacts";
+constexpr Millis kCollectInterval{60'000};
 // A hello or an ADS request of a proxy with thousands of resources is larger than gRPC's 4 MiB.
 constexpr int kMaxReceiveBytes = 16 << 20;
 // A peer that vanished without a word is found within these two.
@@ -103,6 +106,7 @@ absl::StatusOr<std::unique_ptr<ControllerApp>> ControllerApp::Create(
   PANDO_ASSIGN_OR_RETURN(kept.state, LoadState(*store));
   PANDO_ASSIGN_OR_RETURN(kept.events, LoadEvents(*store, kMaxEvents));
   PANDO_ASSIGN_OR_RETURN(kept.answers, LoadAnswers(*store));
+  PANDO_ASSIGN_OR_RETURN(kept.artifacts, ArtifactStore::Open(data_dir->File(kArtifactsDir)));
   std::unique_ptr<ControllerApp> app(
       new ControllerApp(std::move(data_dir), std::move(store), std::move(kept), options));
   PANDO_RETURN_IF_ERROR(app->Listen(options));
@@ -122,7 +126,10 @@ ControllerApp::ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<
               HeartbeatInterval(options.policy.suspect_after)),
       xds_(control_, streams_.xds, observations_, metrics_),
       load_(control_, streams_.load, observations_),
-      admin_(control_, streams_.admin, agents_, observations_, kept.answers),
+      artifacts_(std::move(kept.artifacts)),
+      collector_(*artifacts_),
+      artifact_transfers_(*artifacts_),
+      admin_(control_, streams_.admin, agents_, observations_, *artifacts_, kept.answers),
       cluster_metrics_(std::make_shared<ClusterMetrics>(
           ClusterMetrics::Parts{control_, observations_, loop_,
                                 [file = data_dir_->File(kStoreFile)] { return StoreBytes(file); },
@@ -165,6 +172,14 @@ void ControllerApp::KeepHistory() {
   });
 }
 
+void ControllerApp::CollectArtifacts(Millis grace) {
+  // Often enough that a short grace is kept to the half of it.
+  loop_.RunAfter(std::min(kCollectInterval, grace / 2 + Millis{1}), [this, grace] {
+    collector_.Collect(control_.cluster(), loop_.WallNow() - grace);
+    CollectArtifacts(grace);
+  });
+}
+
 absl::Status ControllerApp::Listen(const ControllerOptions& options) {
   store_.Start();
   control_.Start({
@@ -177,6 +192,7 @@ absl::Status ControllerApp::Listen(const ControllerOptions& options) {
   PANDO_RETURN_IF_ERROR(http_.Listen(options.http_listen.ToString(), "--http-listen"));
   observations_.targets.SetOwn(http_.address());
   KeepHistory();
+  CollectArtifacts(options.artifact_grace);
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen.ToString(), grpc::InsecureServerCredentials(),
@@ -192,6 +208,7 @@ absl::Status ControllerApp::Listen(const ControllerOptions& options) {
   builder.RegisterService(&agents_);
   builder.RegisterService(&xds_);
   builder.RegisterService(&load_);
+  builder.RegisterService(&artifact_transfers_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || grpc_port_ == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen.ToString(), ": ",

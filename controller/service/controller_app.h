@@ -17,6 +17,9 @@
 #include "common/runtime/metrics.h"
 #include "controller/service/admin_service.h"
 #include "controller/service/agent_service.h"
+#include "controller/service/artifact_service.h"
+#include "controller/service/artifact_sources.h"
+#include "controller/service/artifact_store.h"
 #include "controller/service/cluster_metrics.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/controller_options.h"
@@ -47,11 +50,12 @@ class ControllerApp {
   uint16_t http_port() const { return http_.port(); }
 
  private:
-  // What the store had.
+  // What the store had, and the artifacts beside it.
   struct Kept {
     LoadedState state;
     std::vector<v1::EventRecord> events;
     std::vector<v1::AnswerRecord> answers;
+    std::unique_ptr<ArtifactStore> artifacts;
   };
   ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<Store> store, Kept kept,
                 const ControllerOptions& options);
@@ -59,6 +63,7 @@ class ControllerApp {
   void Shutdown();
   void AddPages();
   void KeepHistory();
+  void CollectArtifacts(Millis grace);
 
   EventLoop loop_;
   Metrics metrics_;
@@ -74,6 +79,9 @@ class ControllerApp {
   AgentService agents_;
   XdsService xds_;
   LoadService load_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  ArtifactCollector collector_;
+  ArtifactService artifact_transfers_;
   AdminService admin_;
   std::shared_ptr<ClusterMetrics> cluster_metrics_;
   AdminHttp http_;

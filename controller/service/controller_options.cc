@@ -20,6 +20,8 @@ void ControllerFlags::AddTo(Flags& flags) {
   flags.Add("proxy-lease", proxy_lease, "how long a disconnected proxy counts as serving");
   flags.Add("rebalance-after", rebalance_after,
             "from a node's joining until instances are moved to it; never: only by ctl rebalance");
+  flags.Add("artifact-grace", artifact_grace,
+            "how long an uploaded artifact is kept for a spec that names it");
   flags.Add("recovery-window", recovery_window,
             "after a start: how long agents have to report before they count as silent");
 }
@@ -37,6 +39,7 @@ absl::StatusOr<ControllerOptions> ControllerFlags::Read() const {
   PANDO_ASSIGN_OR_RETURN(policy.proxy_lease, ParseDuration("--proxy-lease", proxy_lease));
   PANDO_ASSIGN_OR_RETURN(policy.recovery_window,
                          ParseDuration("--recovery-window", recovery_window));
+  PANDO_ASSIGN_OR_RETURN(options.artifact_grace, ParseDuration("--artifact-grace", artifact_grace));
   if (rebalance_after != "never") {
     PANDO_ASSIGN_OR_RETURN(policy.rebalance_after,
                            ParseDuration("--rebalance-after", rebalance_after));

@@ -14,6 +14,7 @@ struct ControllerOptions {
   HostPort listen;       // gRPC: agents, proxies, ctl
   HostPort http_listen;  // /metrics, /healthz
   ClusterPolicy policy;
+  Millis artifact_grace{3'600'000};  // from an artifact's last use until it may be dropped
 };
 
 // As written on the command line. Outlives the Flags it was added to.
@@ -27,6 +28,7 @@ struct ControllerFlags {
   std::string proxy_lease = "10s";
   std::string recovery_window = "5s";
   std::string rebalance_after = "30s";
+  std::string artifact_grace = "1h";
 
   void AddTo(Flags& flags);
   // kInvalidArgument names the flag, its value and what is allowed.

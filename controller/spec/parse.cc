@@ -17,6 +17,7 @@
 #include "controller/spec/mistakes.h"
 #include "controller/spec/readers.h"
 #include "controller/spec/resources.h"
+#include "controller/spec/source.h"
 #include "controller/spec/strategy.h"
 #include "controller/spec/syntax.h"
 #include "controller/spec/yaml_reader.h"
@@ -239,6 +240,8 @@ constexpr Field<AppDraft> kAppFields[] = {
          value.Fail("max_backoff is shorter than backoff");
        }
      }},
+    {"source",
+     [](const Input& value, AppDraft& into) { ReadSource(value, *into.spec.mutable_source()); }},
     {"metrics",
      [](const Input& value, AppDraft& into) {
        v1::Metrics& metrics = *into.spec.mutable_metrics();
@@ -321,7 +324,14 @@ v1::AppSpec ReadApp(const Input& document, const ParseOptions& options) {
   } else {
     document.FailMissing("command", "a list, for example [node, server.js]");
   }
-  spec.set_dir(ResolveDir(spec.dir(), options));
+  if (!spec.has_source()) {
+    spec.set_dir(ResolveDir(spec.dir(), options));
+  } else if (const auto inside = ResolveDirInSource(spec.dir())) {
+    spec.set_dir(*inside);
+  } else {
+    document.Fail(absl::StrCat("dir: ", Quoted(spec.dir()),
+                               " is not inside of the source (allowed: a path relative to it)"));
+  }
   if (ProcessBytes(spec) > kMaxProcessBytes) {
     document.Fail(
         absl::StrCat("command and env together are larger than ", kMaxProcessBytes, " bytes"));

@@ -352,21 +352,21 @@ TEST(ParseTest, NamesFieldLineValueAndWhatIsAllowed) {
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
-       "metrics, strategy)"},
+       "source, metrics, strategy)"},
       {"\"a b\": 3",
        "3: unknown key \"a b\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
        "replicas, health, startup, liveness, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
-       "metrics, strategy)"},
+       "source, metrics, strategy)"},
       {"<<: {dir: x}",
        "3: unknown key \"<<\" (allowed: kind, name, command, shell, dir, env, env_files, port, "
        "replicas, health, startup, liveness, "
        "route, load_balancing, concurrency, queue, outliers, stop, resources, isolation, "
        "placement, timeouts, "
        "limits, restart, "
-       "metrics, strategy)"},
+       "source, metrics, strategy)"},
       {"health:\n  intervall: 1s", "4: health: unknown key intervall (did you mean interval?)"},
       {"health: {interval: 1x}", "3: health.interval: \"1x\" is not a duration " + duration},
       {"health: {interval: 5}", "3: health.interval: \"5\" has no unit " + duration},

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "artifact/core/source_name.h"
 #include "controller/spec/balancing.h"
 #include "controller/spec/health.h"
 #include "controller/spec/isolation.h"
@@ -37,6 +38,20 @@ void EmitMap(YAML::Emitter& out, const google::protobuf::Map<std::string, std::s
   for (const auto& [key, value] : std::map<std::string, std::string>(map.begin(), map.end())) {
     out << Key << DoubleQuoted << key << Value << DoubleQuoted << value;
   }
+  out << EndMap;
+}
+
+void EmitSource(YAML::Emitter& out, const v1::Source& source) {
+  out << BeginMap;
+  out << Key << "dir" << Value << DoubleQuoted
+      << ToText(artifact::SourceName{source.dir(), source.digest()});
+  if (source.install_shell()) {
+    out << Key << "install" << Value << DoubleQuoted << source.install(0);
+  } else if (!source.install().empty()) {
+    out << Key << "install" << Value;
+    EmitTexts(out, source.install());
+  }
+  out << Key << "install_timeout" << Value << FormatDuration(source.install_timeout_ms());
   out << EndMap;
 }
 
@@ -73,7 +88,12 @@ std::string ToYaml(const v1::AppSpec& spec) {
   out << Key << "command" << Value;
   EmitTexts(out, spec.command());
   if (spec.shell()) out << Key << "shell" << Value << true;
-  out << Key << "dir" << Value << DoubleQuoted << spec.dir();
+  if (spec.has_source()) {
+    out << Key << "source" << Value;
+    EmitSource(out, spec.source());
+  }
+  // In a source, "" is the source itself.
+  if (!spec.dir().empty()) out << Key << "dir" << Value << DoubleQuoted << spec.dir();
   if (!spec.env().empty()) {
     out << Key << "env" << Value;
     EmitMap(out, spec.env());

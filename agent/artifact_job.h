@@ -1,0 +1,69 @@
+// One artifact made ready on this node: fetched, verified, unpacked, installed, made read-only.
+// Runs on a thread of its own and blocks there; Stop may be called by another one.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/core/assignment.h"
+
+namespace grpc {
+class ClientContext;
+}
+
+namespace pando::agent {
+
+// The files of one artifact below the agent's directory for them.
+struct ArtifactPaths {
+  std::string tree;    // where it is used
+  std::string marker;  // there when the tree is complete; its time is that of the last use
+  std::string part;    // what is fetched so far
+  std::string packed;  // fetched and verified, until the tree is complete
+  std::string lock;    // held by what installs, even when the agent died meanwhile
+  std::string home;    // HOME of the install step, while it runs
+};
+// Of the same bytes two specs may ask for two install steps: each gets its own tree.
+std::string ArtifactKey(const Artifact& artifact);
+ArtifactPaths PathsOf(const std::string& dir, const Artifact& artifact);
+
+class ArtifactJob {
+ public:
+  // `controller` is host:port. `step` is told what happens now, for people.
+  ArtifactJob(Artifact artifact, const std::string& dir, std::string controller,
+              std::function<void(std::string)> step)
+      : artifact_(std::move(artifact)),
+        paths_(PathsOf(dir, artifact_)),
+        controller_(std::move(controller)),
+        step_(std::move(step)) {}
+
+  // kUnavailable: the controller cannot be reached, or an earlier install step still runs; what was
+  // fetched is kept, try again. kCancelled: stopped. Anything else is for people: "install failed:
+  // exit 1: npm ERR! ...".
+  absl::Status Run();
+  void Stop();
+  // The newest lines an install step printed. After Run.
+  const std::vector<std::string>& last_lines() const { return last_lines_; }
+
+ private:
+  absl::Status Fetch();
+  absl::Status FetchRest(int file, uint64_t offset);
+  absl::Status UnpackAndInstall();
+  absl::Status Install();
+  bool stopped() const { return stop_; }
+
+  const Artifact artifact_;
+  const ArtifactPaths paths_;
+  const std::string controller_;
+  const std::function<void(std::string)> step_;
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  grpc::ClientContext* call_ = nullptr;  // guarded by mutex_
+  int lock_fd_ = -1;                     // while Run
+  std::vector<std::string> last_lines_;
+};
+
+}  // namespace pando::agent
