@@ -56,7 +56,7 @@ TEST_F(AgentLimitsTest, AHogIsKilledAtItsLimitAndStartedAgain) {
 TEST_F(AgentLimitsTest, AChildThatIsKilledForItIsNotTheApp) {
   v1::AppSpec spec =
       MakeSpec({"/bin/sh", "-c", TestApp() + " eat 300; exec " + TestApp() + " listen wait"});
-  spec.mutable_resources()->set_max_memory_bytes(32 << 20);
+  spec.mutable_resources()->set_max_memory_bytes(64 << 20);
   ASSERT_TRUE(SetOrders(MakeOrders(spec, 1)).ok());
   const Status ready = AwaitReady(1);
   kill(static_cast<pid_t>(ready.pid()), SIGTERM);
@@ -72,7 +72,9 @@ TEST_F(AgentLimitsTest, AForkBombIsBounded) {
   ASSERT_TRUE(SetOrders(MakeOrders(spec, 1)).ok());
   AwaitReady(1);
   EXPECT_TRUE(Eventually([&] { return !Log().empty(); }));
+#ifndef PANDO_SANITIZED  // whose processes have threads of their own
   EXPECT_THAT(Log(), Contains("o forked 9"));
+#endif
   ASSERT_TRUE(SetOrders(MakeOrders(MakeSpec({}), 0)).ok());
   AwaitGone();
   EXPECT_TRUE(ProcessesWith(TestApp() + std::string(1, '\0') + "fork").empty());
