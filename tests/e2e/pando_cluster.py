@@ -93,9 +93,9 @@ class Cluster:
     def wait_for_controller(self):
         wait_until(lambda: self.try_ctl('status').returncode == OK, 20, 'the controller answers')
 
-    def start_agent(self, name='node-1', *extra, ports=40):
-        """Returns the (first, last) port it may give to instances."""
-        first, last = self._ports.take_range(ports)
+    def start_agent(self, name='node-1', *extra, ports=40, port_range=None):
+        """Returns the (first, last) port it may give to instances: so many, or those given."""
+        first, last = port_range or self._ports.take_range(ports)
         self._start(name, 'pando-agent', [
             '--data-dir', self.dir / name, '--node', name, '--controller', self.controller_address,
             '--http-listen', self._http_address(name), '--port-range', f'{first}-{last}',
