@@ -14,9 +14,12 @@ void LogMerge::Open(const std::string& log) {
 
 void LogMerge::Push(const std::string& log, std::vector<v1::LogEntry> entries, Instant now) {
   Log& into = logs_[log];
+  for (v1::LogEntry& entry : entries) {
+    const bool is_new = follow_ && (into.caught_up || into.received >= tail_lines_);
+    into.lines.push_back({std::move(entry), now, is_new});
+    ++into.received;
+  }
   into.caught_up = false;
-  into.received += entries.size();
-  for (v1::LogEntry& entry : entries) into.lines.push_back({std::move(entry), now});
   if (into.lines.size() < kFewLines) hungry_.insert(log);
 }
 
@@ -49,35 +52,43 @@ LogMerge::Logs::iterator LogMerge::Oldest() {
   return oldest;
 }
 
-v1::LogEntry LogMerge::Take(Logs::iterator log) {
-  v1::LogEntry entry = std::move(log->second.lines.front().entry);
+LogMerge::Held LogMerge::Take(Logs::iterator log) {
+  Held line = std::move(log->second.lines.front());
   log->second.lines.pop_front();
   if (log->second.ended) {
     if (log->second.lines.empty()) logs_.erase(log);
   } else if (log->second.lines.size() < kFewLines) {
     hungry_.insert(log->first);
   }
-  return entry;
+  return line;
+}
+
+bool LogMerge::IsRead(const Log& log) const {
+  // One that prints all the time is never read to its end, but its tail is.
+  return log.caught_up || log.ended || (follow_ && log.received >= tail_lines_);
 }
 
 bool LogMerge::IsAnyAwaited() const {
-  return std::any_of(logs_.begin(), logs_.end(),
-                     [](const auto& log) { return log.second.IsAwaited(); });
-}
-
-bool LogMerge::IsHistoryRead() const {
-  return std::all_of(logs_.begin(), logs_.end(), [this](const auto& log) {
-    // One that prints all the time is never read to its end, but its tail is.
-    return log.second.caught_up || log.second.ended || log.second.received >= tail_lines_;
+  return std::any_of(logs_.begin(), logs_.end(), [this](const auto& log) {
+    return log.second.lines.empty() && !IsRead(log.second);
   });
 }
 
-void LogMerge::KeepInTail(v1::LogEntry entry) {
-  tail_bytes_ += entry.text().size();
-  tail_.push_back(std::move(entry));
-  while (tail_.size() > tail_lines_ || tail_bytes_ > kMaxTailBytes) {
-    if (tail_.size() <= tail_lines_) ++skipped_;
-    tail_bytes_ -= tail_.front().text().size();
+bool LogMerge::IsHistoryRead() const {
+  return std::all_of(logs_.begin(), logs_.end(),
+                     [this](const auto& log) { return IsRead(log.second); });
+}
+
+void LogMerge::KeepInTail(Held line) {
+  tail_bytes_ += line.entry.text().size();
+  if (!line.is_new) ++stored_in_tail_;
+  tail_.push_back(std::move(line));
+  // What is new is never dropped: it is asked for only as long as this phase takes.
+  while (!tail_.empty() && !tail_.front().is_new &&
+         (stored_in_tail_ > tail_lines_ || tail_bytes_ > kMaxTailBytes)) {
+    if (stored_in_tail_ <= tail_lines_) ++skipped_;
+    --stored_in_tail_;
+    tail_bytes_ -= tail_.front().entry.text().size();
     tail_.pop_front();
   }
 }
@@ -88,7 +99,7 @@ bool LogMerge::ReadHistory() {
     if (oldest == logs_.end() || IsAnyAwaited()) break;
     KeepInTail(Take(oldest));
   }
-  return IsHistoryRead() && !IsAnyAwaited();
+  return IsHistoryRead();
 }
 
 std::optional<v1::LogEntry> LogMerge::Next(Instant now) {
@@ -104,7 +115,7 @@ std::optional<v1::LogEntry> LogMerge::Next(Instant now) {
   }
   if (is_over) in_history_ = false;
   if (!tail_.empty()) {
-    v1::LogEntry entry = std::move(tail_.front());
+    v1::LogEntry entry = std::move(tail_.front().entry);
     tail_bytes_ -= entry.text().size();
     tail_.pop_front();
     return entry;
@@ -119,7 +130,7 @@ std::optional<v1::LogEntry> LogMerge::Next(Instant now) {
   });
   const Instant due = oldest->second.lines.front().arrived + kWindow;
   if (every_log_has_lines || (in_history_ && !IsAnyAwaited()) || (!in_history_ && due <= now)) {
-    return Take(oldest);
+    return Take(oldest).entry;
   }
   next_at_ = in_history_ ? *history_until_ : due;
   return std::nullopt;

@@ -32,8 +32,8 @@ class LogMerge {
   static constexpr size_t kMaxTailBytes = 32 << 20;
 
   // Of what is stored, the newest `tail` lines of all logs together. Each log is expected to begin
-  // no more than `tail` lines before its end.
-  explicit LogMerge(uint32_t tail) : tail_lines_(tail) {}
+  // no more than `tail` lines before its end; with `follow`, those that come after them are new.
+  LogMerge(uint32_t tail, bool follow) : tail_lines_(tail), follow_(follow) {}
 
   // Its lines are awaited; also again after its end.
   void Open(const std::string& log);
@@ -56,31 +56,34 @@ class LogMerge {
   struct Held {
     v1::LogEntry entry;
     Instant arrived;
+    bool is_new = false;  // not there yet when the log was opened
   };
   struct Log {
     std::deque<Held> lines;
     uint64_t received = 0;
     bool caught_up = false;
     bool ended = false;
-
-    // More may come that is older than what the others have.
-    bool IsAwaited() const { return lines.empty() && !caught_up && !ended; }
   };
   using Logs = std::map<std::string, Log>;
 
   Logs::iterator Oldest();
-  v1::LogEntry Take(Logs::iterator log);
+  Held Take(Logs::iterator log);
+  // Nothing more of what is stored will come.
+  bool IsRead(const Log& log) const;
+  // A log may still have a stored line that is older than what the others have.
   bool IsAnyAwaited() const;
   bool IsHistoryRead() const;
   // Moves what is stored into the tail; false while more of it has to come.
   bool ReadHistory();
-  void KeepInTail(v1::LogEntry entry);
+  void KeepInTail(Held line);
 
   const uint32_t tail_lines_;
+  const bool follow_;
   Logs logs_;
   bool in_history_ = true;
   std::optional<Instant> history_until_;
-  std::deque<v1::LogEntry> tail_;
+  std::deque<Held> tail_;
+  size_t stored_in_tail_ = 0;
   size_t tail_bytes_ = 0;
   uint64_t skipped_ = 0;
   std::set<std::string> hungry_;

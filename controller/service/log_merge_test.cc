@@ -27,7 +27,7 @@ std::vector<int64_t> TakeAll(LogMerge& merge, Instant now) {
 }
 
 TEST(LogMergeTest, StoredLinesComeInTheOrderOfTheirTimes) {
-  LogMerge merge(LogMerge::kAllLines);
+  LogMerge merge(LogMerge::kAllLines, true);
   for (const char* log : {"a", "b", "c"}) merge.Open(log);
   merge.Push("a", Lines({1, 4, 9}), kStart);
   merge.Push("b", Lines({2, 3}), kStart);
@@ -49,7 +49,7 @@ TEST(LogMergeTest, TheTailIsOfAllLogsTogether) {
   const Case cases[] = {
       {0, {}}, {1, {9}}, {3, {4, 5, 9}}, {5, {2, 3, 4, 5, 9}}, {99, {1, 2, 3, 4, 5, 9}}};
   for (const Case& c : cases) {
-    LogMerge merge(c.tail);
+    LogMerge merge(c.tail, false);
     merge.Open("a");
     merge.Open("b");
     merge.Push("a", Lines({1, 4, 9}), kStart);
@@ -61,19 +61,38 @@ TEST(LogMergeTest, TheTailIsOfAllLogsTogether) {
   }
 }
 
+TEST(LogMergeTest, WhatIsNewIsNotDroppedForATail) {
+  struct Case {
+    uint32_t tail;
+    std::vector<int64_t> want;
+  };
+  // Of each log, so many lines were there when it was opened.
+  const Case cases[] = {{0, {1, 2, 3, 4, 5}}, {1, {2, 3, 4, 5}}, {2, {3, 4, 5}}};
+  for (const Case& c : cases) {
+    LogMerge merge(c.tail, true);
+    merge.Open("a");
+    merge.Open("b");
+    merge.Push("a", Lines({1, 3, 5}), kStart);
+    merge.Push("b", Lines({2, 4}), kStart);
+    EXPECT_EQ(TakeAll(merge, kStart + LogMerge::kWindow), c.want) << c.tail;
+  }
+}
+
 TEST(LogMergeTest, ATailIsToldThoughALogNeverPauses) {
-  LogMerge merge(2);
+  LogMerge merge(2, true);
   merge.Open("busy");
   merge.Open("quiet");
   merge.SetCaughtUp("quiet");
-  merge.Push("busy", Lines({1, 2}), kStart);
-  EXPECT_THAT(TakeAll(merge, kStart), IsEmpty());  // busy may have more
+  merge.Push("busy", Lines({1}), kStart);
+  EXPECT_THAT(TakeAll(merge, kStart), IsEmpty());  // there may be a second one
+  merge.Push("busy", Lines({2}), kStart);
+  EXPECT_THAT(TakeAll(merge, kStart), ElementsAre(1, 2));
   merge.Push("busy", Lines({3}), kStart);
-  EXPECT_THAT(TakeAll(merge, kStart + LogMerge::kPatience), ElementsAre(2, 3));
+  EXPECT_THAT(TakeAll(merge, kStart + LogMerge::kWindow), ElementsAre(3));
 }
 
 TEST(LogMergeTest, NewLinesWaitAShortWhileForOlderOnesOfOthers) {
-  LogMerge merge(0);
+  LogMerge merge(0, true);
   merge.Open("a");
   merge.Open("b");
   merge.SetCaughtUp("a");
@@ -90,7 +109,7 @@ TEST(LogMergeTest, NewLinesWaitAShortWhileForOlderOnesOfOthers) {
 }
 
 TEST(LogMergeTest, ASingleLogIsNotHeldUp) {
-  LogMerge merge(0);
+  LogMerge merge(0, true);
   merge.Open("a");
   merge.SetCaughtUp("a");
   EXPECT_THAT(TakeAll(merge, kStart), IsEmpty());
@@ -100,7 +119,7 @@ TEST(LogMergeTest, ASingleLogIsNotHeldUp) {
 
 TEST(LogMergeTest, ALogThatDoesNotAnswerHoldsUpTheStoredOnesForABoundedTime) {
   for (const uint32_t tail : {uint32_t{10}, LogMerge::kAllLines}) {
-    LogMerge merge(tail);
+    LogMerge merge(tail, true);
     merge.Open("silent");
     merge.Open("a");
     merge.Push("a", Lines({1, 2}), kStart);
@@ -113,7 +132,7 @@ TEST(LogMergeTest, ALogThatDoesNotAnswerHoldsUpTheStoredOnesForABoundedTime) {
 }
 
 TEST(LogMergeTest, OnlyALogWithFewLinesIsAskedForMore) {
-  LogMerge merge(LogMerge::kAllLines);
+  LogMerge merge(LogMerge::kAllLines, true);
   merge.Open("a");
   merge.Push("a", std::vector<v1::LogEntry>(LogMerge::kFewLines + 1), kStart);
   EXPECT_THAT(merge.TakeHungry(), IsEmpty());
@@ -127,7 +146,7 @@ TEST(LogMergeTest, OnlyALogWithFewLinesIsAskedForMore) {
 }
 
 TEST(LogMergeTest, ATailThatIsTooLargeIsCutAndSaysSo) {
-  LogMerge merge(100);
+  LogMerge merge(100, false);
   merge.Open("a");
   std::vector<v1::LogEntry> entries(5);
   for (v1::LogEntry& entry : entries) entry.set_text(std::string(LogMerge::kMaxTailBytes / 4, 'x'));
@@ -138,7 +157,7 @@ TEST(LogMergeTest, ATailThatIsTooLargeIsCutAndSaysSo) {
 }
 
 TEST(LogMergeTest, ALogMayBeReadAgainAfterItsEnd) {
-  LogMerge merge(LogMerge::kAllLines);
+  LogMerge merge(LogMerge::kAllLines, true);
   merge.Open("a");
   merge.Push("a", Lines({1}), kStart);
   merge.End("a");

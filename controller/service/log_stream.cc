@@ -31,7 +31,7 @@ class LogStream final : public LoopWriteStream<v1::LogEntry> {
         agents_(agents),
         request_(std::move(request)),
         opened_unix_ms_(ToUnixMillis(control.loop().WallNow())),
-        merge_(request_.tail()) {}
+        merge_(request_.tail(), request_.follow()) {}
 
  private:
   // One instance's log as far as this stream goes.

@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kMinuteMs = 60'000;
 constexpr int64_t kHourMs = 60 * kMinuteMs;
 constexpr int64_t kDayMs = 24 * kHourMs;
+constexpr size_t kMaxEnvFiles = 16;
 
 // Keys of a service without a counterpart, and why, or what does it instead. "": of no matter here.
 struct LeftOut {
@@ -32,7 +33,6 @@ constexpr LeftOut kLeftOut[] = {
     {"container_name", "instances are called NAME.1, NAME.2, ..."},
     {"depends_on", "apps start independently; one has to bear that another is not there yet"},
     {"develop", "files are not watched; ctl restart takes up changes"},
-    {"env_file", "put its variables into env"},
     {"expose", ""},
     {"init", ""},
     {"labels", "nothing reads labels of an app"},
@@ -45,14 +45,14 @@ constexpr LeftOut kLeftOut[] = {
     {"secrets", "instances read files of their host"},
     {"stdin_open", ""},
     {"tty", ""},
-    {"user", "instances run as the agent's user"},
     {"volumes", "instances see the files of their host"},
     {"working_dir", "it is a directory of the image; set `dir` if the app needs another one"},
 };
 constexpr const char* kRead[] = {
-    "command",   "cpus",  "deploy",  "entrypoint", "environment", "healthcheck",       "image",
-    "mem_limit", "ports", "restart", "scale",      "stop_signal", "stop_grace_period",
-};
+    "command",           "cpu_reservation", "cpus",        "deploy",  "entrypoint",
+    "env_file",          "environment",     "healthcheck", "image",   "mem_limit",
+    "mem_reservation",   "pids_limit",      "ports",       "restart", "scale",
+    "stop_grace_period", "stop_signal",     "ulimits",     "user"};
 
 class Service {
  public:
@@ -62,12 +62,14 @@ class Service {
 
   absl::StatusOr<ImportedApp> Read() {
     PANDO_RETURN_IF_ERROR(ReadCommand());
+    PANDO_RETURN_IF_ERROR(ReadEnvFiles());
     PANDO_RETURN_IF_ERROR(ReadEnvironment());
     PANDO_RETURN_IF_ERROR(ReadReplicas());
     PANDO_RETURN_IF_ERROR(ReadHealth());
     PANDO_RETURN_IF_ERROR(ReadPorts());
     PANDO_RETURN_IF_ERROR(ReadStop());
     PANDO_RETURN_IF_ERROR(ReadResources());
+    PANDO_RETURN_IF_ERROR(ReadUser());
     PANDO_RETURN_IF_ERROR(ReadRestart());
     TellTheRest();
     if (!missing_.empty()) {
@@ -168,6 +170,7 @@ class Service {
                                              "not taken; write it into env"));
         continue;
       }
+      if (name == "PORT") own_port_ = *value;
       draft_.AddEnv(LineOf(at), absl::StrCat("environment.", name), name, *value);
     }
     return absl::OkStatus();
@@ -198,16 +201,7 @@ class Service {
       draft_.Note(LineOf(check), "healthcheck is off: an instance is ready when its port accepts");
       return absl::OkStatus();
     }
-    if (test) {
-      std::string command;
-      if (test.IsSequence()) {
-        PANDO_ASSIGN_OR_RETURN(const auto words, Words(test, "healthcheck.test"));
-        command = absl::StrJoin(words, " ");
-      } else {
-        PANDO_ASSIGN_OR_RETURN(command, Text(test, "healthcheck.test"));
-      }
-      ReadTest(test, command);
-    }
+    if (test) PANDO_RETURN_IF_ERROR(ReadTest(test));
     PANDO_RETURN_IF_ERROR(
         SetDuration(check["interval"], "healthcheck.interval", "health.interval", 10, kHourMs));
     PANDO_RETURN_IF_ERROR(
@@ -225,16 +219,45 @@ class Service {
     return absl::OkStatus();
   }
 
-  void ReadTest(const YAML::Node& test, const std::string& command) {
-    if (const auto path = PathOfOwnUrl(command)) {
+  // ["CMD", program, ...], ["CMD-SHELL", text] or a text.
+  absl::Status ReadTest(const YAML::Node& test) {
+    std::vector<std::string> command;
+    if (test.IsSequence()) {
+      PANDO_ASSIGN_OR_RETURN(command, Words(test, "healthcheck.test"));
+      const std::string kind = command.empty() ? "" : command.front();
+      if (kind != "CMD" && kind != "CMD-SHELL") {
+        return Bad(test, "healthcheck.test", "is neither [CMD, ...] nor [CMD-SHELL, ...]");
+      }
+      command.erase(command.begin());
+      if (kind == "CMD-SHELL") command = {"/bin/sh", "-c", absl::StrJoin(command, " ")};
+    } else {
+      PANDO_ASSIGN_OR_RETURN(const std::string text, Text(test, "healthcheck.test"));
+      command = {"/bin/sh", "-c", text};
+    }
+    if (command.empty() || command.front().empty()) {
+      return Bad(test, "healthcheck.test", "is empty");
+    }
+    if (const auto path = PathOfOwnUrl(absl::StrJoin(command, " "))) {
       draft_.SetText("health.path", *path);
       draft_.Note(LineOf(test), absl::StrCat("healthcheck.test is taken as GET ", *path,
                                              " on the instance's port: its tool is not run"));
     } else {
-      draft_.Note(LineOf(test), absl::StrCat("healthcheck.test is left out: an instance is ready "
-                                             "when its port accepts; was ",
-                                             command));
+      draft_.SetTexts("health.command", command);
+      draft_.Note(
+          LineOf(test),
+          "healthcheck.test is run on the host: its program has to be there, and it has to ask "
+          "at $PORT");
     }
+    return absl::OkStatus();
+  }
+
+  // The port inside: "8080:3000", "127.0.0.1:8080:3000/tcp", 3000. 0: not one that is known.
+  static uint32_t InnerPort(std::string_view text) {
+    text = text.substr(0, text.find('/'));
+    uint32_t port = 0;
+    const size_t colon = text.rfind(':');
+    const std::string inner(text.substr(colon == std::string_view::npos ? 0 : colon + 1));
+    return absl::SimpleAtoi(inner, &port) && port <= 65'535 ? port : 0;
   }
 
   absl::Status ReadPorts() {
@@ -252,10 +275,20 @@ class Service {
         written.push_back(std::move(text));
       }
     }
+    const std::string what = absl::StrCat("ports: ", absl::StrJoin(written, ", "));
+    const uint32_t inner = written.empty() ? 0 : InnerPort(written.front());
+    if (inner == 0 || absl::StrCat(inner) == own_port_) {
+      draft_.Note(LineOf(ports),
+                  absl::StrCat(what,
+                               " is left out: the app listens on $PORT; users come through "
+                               "the gateway, by default on 8080"));
+      return absl::OkStatus();
+    }
+    draft_.SetWhole(LineOf(ports), "port.fixed", inner, 1, 65'535);
     draft_.Note(LineOf(ports),
-                absl::StrCat("ports: ", absl::StrJoin(written, ", "),
-                             " is left out: the app has to listen on $PORT; users come through the "
-                             "gateway, by default on 8080"));
+                absl::StrCat(what, " is taken as port.fixed, the port the app has in its code",
+                             written.size() > 1 ? " (the first only)" : "",
+                             "; users come through the gateway, by default on 8080"));
     return absl::OkStatus();
   }
 
@@ -275,39 +308,115 @@ class Service {
     return SetDuration(service_["stop_grace_period"], "stop_grace_period", "stop.grace", 0, kDayMs);
   }
 
-  // What is reserved is what an instance is placed by; without it, what it may use.
-  YAML::Node Resource(const char* name, const char* short_key) const {
+  // Of deploy.resources; the short keys are limits.
+  YAML::Node Resource(const char* kind, const char* name, const char* short_key) const {
     const YAML::Node deploy = service_["deploy"];
-    if (!deploy || !deploy["resources"]) return service_[short_key];
-    for (const char* kind : {"reservations", "limits"}) {
-      const YAML::Node part = deploy["resources"][kind];
-      if (part && part[name]) return part[name];
+    if (deploy && deploy["resources"] && deploy["resources"][kind]) {
+      const YAML::Node value = deploy["resources"][kind][name];
+      if (value) return value;
     }
     return service_[short_key];
   }
 
+  absl::Status SetMemory(const YAML::Node& value, std::string_view key) {
+    if (!value) return absl::OkStatus();
+    PANDO_ASSIGN_OR_RETURN(const std::string text, Text(value, "memory"));
+    const auto bytes = ParseBytes(text);
+    if (!bytes) return Bad(value, "memory", absl::StrCat(text, " is not a size"));
+    draft_.SetMemory(LineOf(value), key, *bytes);
+    return absl::OkStatus();
+  }
+
+  absl::Status SetCpus(const YAML::Node& value, std::string_view key) {
+    if (!value) return absl::OkStatus();
+    PANDO_ASSIGN_OR_RETURN(const std::string text, Text(value, "cpus"));
+    double number = 0;
+    if (!absl::SimpleAtod(text, &number) || number < 0.01 || number > 1'024) {
+      return Bad(value, "cpus", absl::StrCat(text, " is not a number of CPUs (0.01 to 1024)"));
+    }
+    draft_.SetText(key, absl::StrCat(static_cast<int>(number * 1'000), "m"));
+    return absl::OkStatus();
+  }
+
+  absl::Status SetCount(const YAML::Node& value, const char* key, std::string_view spec_key,
+                        int64_t min, int64_t max) {
+    if (!value) return absl::OkStatus();
+    PANDO_ASSIGN_OR_RETURN(const std::string text, Text(value, key));
+    int64_t count = 0;
+    if (!absl::SimpleAtoi(text, &count)) {
+      return Bad(value, key, absl::StrCat(text, " is not a number"));
+    }
+    if (count > 0) draft_.SetWhole(LineOf(value), spec_key, count, min, max);  // else unlimited
+    return absl::OkStatus();
+  }
+
   absl::Status ReadResources() {
-    const YAML::Node memory = Resource("memory", "mem_limit");
-    const YAML::Node cpus = Resource("cpus", "cpus");
-    if (memory) {
-      PANDO_ASSIGN_OR_RETURN(const std::string text, Text(memory, "memory"));
-      const auto bytes = ParseBytes(text);
-      if (!bytes) return Bad(memory, "memory", absl::StrCat(text, " is not a size"));
-      draft_.SetMemory(LineOf(memory), "resources.memory", *bytes);
-    }
-    if (cpus) {
-      PANDO_ASSIGN_OR_RETURN(const std::string text, Text(cpus, "cpus"));
-      double number = 0;
-      if (!absl::SimpleAtod(text, &number) || number < 0.001 || number > 1'024) {
-        return Bad(cpus, "cpus", absl::StrCat(text, " is not a number of CPUs"));
+    PANDO_RETURN_IF_ERROR(
+        SetCpus(Resource("reservations", "cpus", "cpu_reservation"), "resources.cpu"));
+    PANDO_RETURN_IF_ERROR(
+        SetMemory(Resource("reservations", "memory", "mem_reservation"), "resources.memory"));
+    PANDO_RETURN_IF_ERROR(SetCpus(Resource("limits", "cpus", "cpus"), "resources.max_cpu"));
+    PANDO_RETURN_IF_ERROR(
+        SetMemory(Resource("limits", "memory", "mem_limit"), "resources.max_memory"));
+    PANDO_RETURN_IF_ERROR(SetCount(Resource("limits", "pids", "pids_limit"), "pids_limit",
+                                   "resources.max_processes", 1, 4'194'304));
+    const YAML::Node limits = service_["ulimits"];
+    if (!limits || !limits.IsMap()) return absl::OkStatus();
+    for (const auto& entry : limits) {
+      const std::string name = entry.first.Scalar();
+      if (name != "nofile") {
+        draft_.Note(LineOf(entry.first),
+                    absl::StrCat("ulimits.", name, " is left out: it has no counterpart"));
+        continue;
       }
-      draft_.SetText("resources.cpu", absl::StrCat(static_cast<int>(number * 1'000), "m"));
+      const YAML::Node& value = entry.second;
+      PANDO_RETURN_IF_ERROR(SetCount(value.IsMap() ? value["soft"] : value, "ulimits.nofile",
+                                     "resources.max_open_files", 16, 1'048'576));
     }
-    if (memory || cpus) {
-      draft_.Note(LineOf(memory ? memory : cpus),
-                  "limits are taken as resources, which is what an instance is placed by, not a "
-                  "limit");
+    return absl::OkStatus();
+  }
+
+  // "user", "user:group".
+  absl::Status ReadUser() {
+    const YAML::Node user = service_["user"];
+    if (!user) return absl::OkStatus();
+    PANDO_ASSIGN_OR_RETURN(const std::string text, Text(user, "user"));
+    const size_t colon = text.find(':');
+    if (colon != 0 && !text.empty()) draft_.SetText("isolation.user", text.substr(0, colon));
+    if (colon != std::string::npos && colon + 1 < text.size()) {
+      draft_.SetText("isolation.group", text.substr(colon + 1));
     }
+    draft_.Note(LineOf(user), absl::StrCat("user: ", text,
+                                           " is a user of the host here, not of the image; it "
+                                           "needs an agent that runs as root"));
+    return absl::OkStatus();
+  }
+
+  // A text, or a list of texts and of {path, required}.
+  absl::Status ReadEnvFiles() {
+    const YAML::Node files = service_["env_file"];
+    if (!files) return absl::OkStatus();
+    std::vector<std::string> paths;
+    const auto add = [&](const YAML::Node& file) {
+      const YAML::Node path = file.IsMap() ? file["path"] : file;
+      if (!path) return Bad(file, "env_file", "has no path");
+      auto text = Text(path, "env_file");
+      if (!text.ok()) return text.status();
+      paths.push_back(absl::StartsWith(*text, "./") ? text->substr(2) : *text);
+      return absl::OkStatus();
+    };
+    if (files.IsSequence()) {
+      for (const YAML::Node& file : files) PANDO_RETURN_IF_ERROR(add(file));
+    } else {
+      PANDO_RETURN_IF_ERROR(add(files));
+    }
+    if (paths.empty()) return absl::OkStatus();
+    if (paths.size() > kMaxEnvFiles) {
+      return Bad(files, "env_file", "is a list of more than 16 files, which a spec cannot have");
+    }
+    draft_.SetTexts("env_files", paths);
+    draft_.Note(LineOf(files),
+                "env_file is taken as env_files: the files have to be on the hosts, in `dir`");
     return absl::OkStatus();
   }
 
@@ -351,6 +460,7 @@ class Service {
   const YAML::Node service_;
   AppDraft draft_;
   std::vector<std::string> missing_;
+  std::string own_port_;  // PORT of its environment
 };
 
 // "<<" puts in the keys of another map (YAML 1.1; the library leaves it to us), at every depth.

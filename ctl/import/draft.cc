@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kMaxName = 40;
 constexpr int64_t kMaxReplicas = 10'000;
-constexpr uint64_t kMinMemory = 1 << 20;
+constexpr uint64_t kMinMemory = 4 << 20;
 constexpr uint64_t kMaxMemory = uint64_t{1} << 44;
 
 bool IsLetterOrDigit(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); }
@@ -139,6 +139,12 @@ void AppDraft::SetWhole(int line, std::string_view key, int64_t value, int64_t m
 }
 
 void AppDraft::SetText(std::string_view key, const std::string& text) { At(app_.spec, key) = text; }
+
+void AppDraft::SetTexts(std::string_view key, const std::vector<std::string>& texts) {
+  YAML::Node at = At(app_.spec, key);
+  at = texts;
+  at.SetStyle(YAML::EmitterStyle::Flow);
+}
 
 void AppDraft::SetMemory(int line, std::string_view key, uint64_t bytes) {
   const uint64_t allowed = std::clamp(bytes, kMinMemory, kMaxMemory);

@@ -32,6 +32,7 @@ class AppDraft {
   // Brought into [min, max].
   void SetWhole(int line, std::string_view key, int64_t value, int64_t min, int64_t max);
   void SetText(std::string_view key, const std::string& text);
+  void SetTexts(std::string_view key, const std::vector<std::string>& texts);
   void SetMemory(int line, std::string_view key, uint64_t bytes);
 
   ImportedApp Take() && { return std::move(app_); }

@@ -97,7 +97,9 @@ TEST(ProcfileTest, EveryProcessTypeIsAnApp) {
   EXPECT_EQ(specs[1].route().hosts(0), "mail-worker.localhost");
   EXPECT_THAT(NotesOf(*import), HasSubstr("release is left out"));
   EXPECT_THAT(NotesOf(*import), HasSubstr("mail-worker:5: is called mail-worker here"));
-  EXPECT_THAT(NotesOf(*import), HasSubstr("mail-worker:5: must listen on $PORT"));
+  EXPECT_THAT(NotesOf(*import), HasSubstr("mail-worker:5: need not listen on a port"));
+  EXPECT_EQ(specs[0].health().kind(), v1::HealthCheck::TCP);
+  EXPECT_EQ(specs[1].health().kind(), v1::HealthCheck::EXEC);
 }
 
 TEST(Pm2Test, WhatIsStartedBecomesTheCommand) {
@@ -147,7 +149,7 @@ TEST(Pm2Test, WhatHasACounterpartIsTaken) {
   EXPECT_EQ(spec.env().count("PORT"), 0u);
   EXPECT_EQ(spec.stop().grace_ms(), 3'000u);
   EXPECT_EQ(spec.health().startup_ms(), 8'000u);
-  EXPECT_EQ(spec.resources().memory_bytes(), 300u << 20);
+  EXPECT_EQ(spec.resources().max_memory_bytes(), 300u << 20);
   EXPECT_EQ(spec.restart().backoff_initial_ms(), 250u);
   EXPECT_EQ(spec.restart().reset_after_ms(), 5'000u);
 }
@@ -170,6 +172,7 @@ TEST(Pm2Test, WhatHasNoneIsTold) {
       {R"("env": {"a-b": 1})", "env.a-b is left out: names"},
       {R"("env_production": {})", "env_production is left out: --env production takes it"},
       {R"("kill_timeout": 999999999)", "stop.grace: 999999999ms is taken as 1440m"},
+      {R"("uid": "www")", "isolation.user and group need an agent that runs as root"},
       {R"("frobnicate": 1)", "frobnicate is left out: it has no counterpart"},
   };
   for (const Case& c : cases) {
@@ -269,8 +272,8 @@ TEST(ComposeTest, AServiceWithACommandIsAnApp) {
   EXPECT_EQ(spec.health().timeout_ms(), 2'000u);
   EXPECT_EQ(spec.health().unhealthy_threshold(), 5u);
   EXPECT_EQ(spec.health().startup_ms(), 40'000u);
-  EXPECT_EQ(spec.resources().cpu_millis(), 500u);
-  EXPECT_EQ(spec.resources().memory_bytes(), 512u << 20);
+  EXPECT_EQ(spec.resources().max_cpu_millis(), 500u);
+  EXPECT_EQ(spec.resources().max_memory_bytes(), 512u << 20);
   EXPECT_EQ(spec.stop().signal(), "SIGQUIT");
   EXPECT_EQ(spec.stop().grace_ms(), 20'000u);
 }
@@ -298,15 +301,69 @@ TEST(ComposeTest, WhatChangesOrHasNoCounterpartIsToldWithItsLine) {
   }
 }
 
-TEST(ComposeTest, HealthChecksThatAreNoRequestAreTold) {
+TEST(ComposeTest, HealthChecksThatAreNoRequestAreRunAsCommands) {
   const auto import = ImportText(From::kCompose, R"(services:
   a: {command: x, healthcheck: {test: pg_isready -U me}}
   b: {command: x, healthcheck: {disable: true}}
+  c: {command: x, healthcheck: {test: [CMD, bin/check, "a b"]}}
 )");
   ASSERT_TRUE(import.ok()) << import.status();
-  EXPECT_EQ(Specs(*import).size(), 2u);
-  EXPECT_THAT(NotesOf(*import), HasSubstr("a:2: healthcheck.test is left out"));
+  const auto specs = Specs(*import);
+  ASSERT_EQ(specs.size(), 3u);
+  const auto command = [&](size_t i) {
+    return std::vector<std::string>(specs[i].health().command().begin(),
+                                    specs[i].health().command().end());
+  };
+  EXPECT_THAT(command(0), ElementsAre("/bin/sh", "-c", "pg_isready -U me"));
+  EXPECT_EQ(specs[1].health().kind(), v1::HealthCheck::TCP);
+  EXPECT_THAT(command(2), ElementsAre("bin/check", "a b"));
+  EXPECT_THAT(NotesOf(*import), HasSubstr("a:2: healthcheck.test is run on the host"));
   EXPECT_THAT(NotesOf(*import), HasSubstr("b:3: healthcheck is off"));
+}
+
+TEST(ComposeTest, LimitsUsersAndEnvFilesAreTaken) {
+  const auto spec = SpecOf(From::kCompose, R"(services:
+  a:
+    command: x
+    user: "1000:www"
+    env_file: [./common.env, {path: web.env, required: true}]
+    pids_limit: 64
+    ulimits: {nofile: {soft: 4096, hard: 8192}, core: 0}
+    mem_limit: 1g
+    mem_reservation: 256m
+    cpus: 1.5
+)");
+  EXPECT_EQ(spec.isolation().user(), "1000");
+  EXPECT_EQ(spec.isolation().group(), "www");
+  EXPECT_THAT(spec.env_files(), ElementsAre("common.env", "web.env"));
+  EXPECT_EQ(spec.resources().max_processes(), 64u);
+  EXPECT_EQ(spec.resources().max_open_files(), 4'096u);
+  EXPECT_EQ(spec.resources().max_memory_bytes(), 1u << 30);
+  EXPECT_EQ(spec.resources().memory_bytes(), 256u << 20);
+  EXPECT_EQ(spec.resources().max_cpu_millis(), 1'500u);
+}
+
+TEST(ComposeTest, APortInTheCodeOfAnAppIsFixed) {
+  struct Case {
+    const char* service;
+    uint32_t fixed;
+  };
+  const Case cases[] = {
+      {"ports: ['8080:3000']", 3'000},
+      {"ports: ['127.0.0.1:8080:3000/tcp', '9:9']", 3'000},
+      {"ports: [3000]", 3'000},
+      {"ports: [{target: 3000, published: 80}]", 3'000},
+      {"ports: ['8080:3000'], environment: {PORT: 3000}", 0},
+      {"ports: ['3000-3005']", 0},
+      {"ports: []", 0},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(SpecOf(From::kCompose, absl::StrCat("services: {a: {command: x, ", c.service, "}}"))
+                  .port()
+                  .fixed(),
+              c.fixed)
+        << c.service;
+  }
 }
 
 TEST(ImportTest, BadInputIsToldWithFileAndLine) {
@@ -351,6 +408,8 @@ TEST(ImportTest, BadInputIsToldWithFileAndLine) {
       {From::kCompose, "services:\n  a:\n    command: x\n    mem_limit: 5 apples",
        "compose.yaml:4: services.a.memory: 5 apples is not a size"},
       {From::kCompose, "services:\n  a:\n    command: x\n    deploy: none", "compose.yaml:"},
+      {From::kCompose, "services:\n  a:\n    command: x\n    healthcheck: {test: [curl, x]}",
+       "compose.yaml:4: services.a.healthcheck.test: is neither [CMD, ...]"},
   };
   for (const Case& c : cases) {
     const auto import = ImportText(c.from, c.text);

@@ -36,7 +36,6 @@ constexpr LeftOut kLeftOut[] = {
     {"error_file", "logs are kept by the agent, see ctl logs"},
     {"filter_env", "little of the agent's environment is passed on"},
     {"force", ""},
-    {"gid", "instances run as the agent's user"},
     {"ignore_watch", ""},
     {"increment_var", "use NODE_APP_INSTANCE"},
     {"instance_var", "the instance's number is in NODE_APP_INSTANCE"},
@@ -60,8 +59,6 @@ constexpr LeftOut kLeftOut[] = {
     {"stop_exit_codes", "an instance is started again whatever it ends with"},
     {"time", ""},
     {"treekill", ""},
-    {"uid", "instances run as the agent's user"},
-    {"user", "instances run as the agent's user"},
     {"vizion", ""},
     {"wait_ready", "an instance is ready when its health check passes, not by process.send"},
     {"watch", "files are not watched; ctl restart takes up changes"},
@@ -91,6 +88,7 @@ class Pm2App {
     ReadListening();
     PANDO_RETURN_IF_ERROR(ReadStop());
     PANDO_RETURN_IF_ERROR(ReadMemory());
+    ReadUser();
     PANDO_RETURN_IF_ERROR(ReadRestart());
     TellTheRest();
     return std::move(draft_).Take();
@@ -257,11 +255,23 @@ class Pm2App {
     if (!limit) return absl::OkStatus();
     const auto bytes = ParseBytes(limit.Scalar());
     if (!bytes) return Bad(limit, "max_memory_restart", "a size, for example 300M");
-    draft_.SetMemory(LineOf(limit), "resources.memory", *bytes);
-    draft_.Note(LineOf(limit),
-                "max_memory_restart is taken as resources.memory, which is what an instance is "
-                "placed by, not a limit");
+    draft_.SetMemory(LineOf(limit), "resources.max_memory", *bytes);
+    draft_.Note(
+        LineOf(limit),
+        "max_memory_restart is taken as resources.max_memory, a limit: at it an instance is "
+        "killed and started again");
     return absl::OkStatus();
+  }
+
+  void ReadUser() {
+    const YAML::Node user = Get({"uid", "user"});
+    const YAML::Node group = Get({"gid"});
+    if (user) draft_.SetText("isolation.user", user.Scalar());
+    if (group) draft_.SetText("isolation.group", group.Scalar());
+    if (user || group) {
+      draft_.Note(LineOf(user ? user : group),
+                  "isolation.user and group need an agent that runs as root");
+    }
   }
 
   absl::Status ReadRestart() {
@@ -295,6 +305,9 @@ class Pm2App {
                                             "exec_interpreter",
                                             "exec_mode",
                                             "exp_backoff_restart_delay",
+                                            "gid",
+                                            "uid",
+                                            "user",
                                             "instances",
                                             "interpreter",
                                             "listen_timeout",

@@ -49,7 +49,11 @@ absl::StatusOr<Import> ImportProcfile(const ImportSource& source) {
     AppDraft app(type, line);
     app.SetShellCommand(command);
     if (type != "web") {
-      app.Note(line, "must listen on $PORT like any app: it is ready when that accepts");
+      app.SetTexts("health.command", {"true"});
+      app.Note(
+          line,
+          "need not listen on a port, so it is ready when it runs; if it has a better sign, put "
+          "that into health");
     }
     import.apps.push_back(std::move(app).Take());
   }
