@@ -85,16 +85,18 @@ bool LogReader::OpenFile(int index, File& file) const {
 }
 
 // From the newest to the oldest: a file that is renamed meanwhile is met at its next number, so
-// none is missed; one may be met twice.
+// none is missed; but one may be met twice, and behind a newer one.
 std::vector<LogReader::File> LogReader::OpenFiles() const {
   std::vector<File> files;
   for (int index = 0; index < shim::kLogFiles; ++index) {
     File file;
-    if (!OpenFile(index, file)) continue;
-    if (!files.empty() && files.back().inode == file.inode) continue;
-    files.push_back(std::move(file));
+    if (OpenFile(index, file)) files.push_back(std::move(file));
   }
   std::reverse(files.begin(), files.end());
+  std::stable_sort(files.begin(), files.end(),
+                   [](const File& a, const File& b) { return a.base < b.base; });
+  const auto same = [](const File& a, const File& b) { return a.inode == b.inode; };
+  files.erase(std::unique(files.begin(), files.end(), same), files.end());
   return files;
 }
 
