@@ -124,7 +124,7 @@ def kib(value):
     return '' if value is None else f'{value:,.0f}'
 
 
-def report(rows, times, throughput, missing, command):
+def report(rows, times, throughput, missing, load, command):
     table = '\n'.join(
         f'| {row["count"]} | {kib(row["rss"])} | {kib(row["pss"])} | {100 * row["cpu"]:.2f} | '
         f'{1000 * row["adoption"]:.0f} | {kib(row["shim_rss"])} | {kib(row["shim_pss"])} |'
@@ -137,7 +137,8 @@ def report(rows, times, throughput, missing, command):
     groups = 'with' if times['groups'] else 'without'
     return f"""# What the agent costs
 
-{datetime.date.today().isoformat()}, {machine()}; everything on one machine that others used too, {groups} control groups.
+{datetime.date.today().isoformat()}, {machine()}; everything on one machine, {groups} control groups. Other work had the machine at a load of {load:.1f} before the
+run and went on beside it: where that is more than its processors, latencies are mostly waiting for one.
 
 ```
 {command}
@@ -173,6 +174,7 @@ def main():
     counts, rest, rounds, lines = (0, 10, 100, 300), 10, 300, 1_000_000
     if options.quick:
         counts, rest, rounds, lines = (0, 10), 2, 30, 100_000
+    load = os.getloadavg()[0]
     times = latencies(rounds)
     cluster = Cluster()
     try:
@@ -187,7 +189,7 @@ def main():
     finally:
         complaints = cluster.close()
         cluster.remove_files()
-    text = report(rows, times, throughput, missing, 'tests/bench/agent ' + ' '.join(sys.argv[1:]))
+    text = report(rows, times, throughput, missing, load, 'tests/bench/agent ' + ' '.join(sys.argv[1:]))
     print(text)
     if options.write:
         (ROOT / 'docs' / 'benchmarks' / 'agent.md').write_text(text, encoding='utf-8')
