@@ -30,6 +30,7 @@ namespace pando::agent {
 namespace {
 
 constexpr int kKeepaliveMs = 5'000;
+constexpr int kWindowBytes = 4 << 20;
 
 std::string Size(uint64_t bytes) {
   return bytes < (1 << 20) ? absl::StrCat((bytes + 1'023) >> 10, " KiB")
@@ -51,6 +52,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   // Not the session's connection: a gigabyte is not to stand before its heartbeats.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // A window that is found by probing takes tens of MiB beside a disk that is slower than the line.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

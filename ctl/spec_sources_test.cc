@@ -6,7 +6,6 @@ namespace pando::ctl {
 namespace {
 
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 const std::string kDigest(64, 'a');
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 
+#include "absl/strings/str_cat.h"
 #include "controller/spec/parse.h"
 
 namespace pando::controller {
@@ -51,8 +52,8 @@ TEST(SourceTest, TheWorkingDirectoryIsInside) {
   EXPECT_EQ(Parse(source + "dir: server\n")->dir(), "server");
   EXPECT_EQ(Parse(source + "dir: ./a/../server/\n")->dir(), "server");
   EXPECT_EQ(Parse(source + "dir: .\n")->dir(), "");
-  for (const std::string outside : {"/srv", "..", "a/../../b"}) {
-    EXPECT_THAT(std::string(Parse(source + "dir: " + outside + "\n").status().message()),
+  for (const char* const outside : {"/srv", "..", "a/../../b"}) {
+    EXPECT_THAT(std::string(Parse(absl::StrCat(source, "dir: ", outside, "\n")).status().message()),
                 HasSubstr("is not inside of the source"));
   }
 }
