@@ -436,7 +436,7 @@ TEST_F(LivenessTest, AnAppThatHangsIsStoppedWithItsGraceAndStartedAgain) {
   Answer(ProbeRole::kLiveness, false);
   EXPECT_THAT(Of<Stop>(), ElementsAre(Stop{kWeb1, 1, Web().stop}));
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kStopping));
-  On(Exited{1, 0, 9});
+  On(Exited{1, {0, 9}});
   EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kBackoff));
   EXPECT_EQ(Status().detail, "liveness probe failed: HTTP status 500");
   EXPECT_EQ(Status().crashes, 1u);
@@ -474,7 +474,7 @@ TEST_F(LivenessTest, ACrashLaterOnIsDescribedAsItIs) {
   MakeReady();
   Answer(ProbeRole::kLiveness, false);
   Answer(ProbeRole::kLiveness, false);
-  On(Exited{1, 0, 15});
+  On(Exited{1, {0, 15}});
   On(Ended{1});
   Advance(Wake());
   MakeReady(2);
