@@ -282,6 +282,8 @@ void Cluster::Core::UpdateFreeze(Instant now, bool give_grace) {
   MarkAllDirty();
   AddEvent(frozen_ ? "frozen" : "unfrozen", {}, "", {}, Describe(fleet));
   for (auto& [id, node] : nodes_) {
+    // Who has not been heard since this controller's start is as silent as the others.
+    if (!frozen_ && give_grace && node.state == NodeState::kUnknown) node.last_heard = now;
     if (node.state != NodeState::kSuspect) continue;
     // The others may be on their way back too: they get the time between the two clocks again.
     if (!frozen_ && give_grace) node.suspect_since = now;

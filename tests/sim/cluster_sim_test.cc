@@ -84,16 +84,24 @@ TEST(ClusterSim, TakesBackWhatFailsWithoutOneFailure) {
   }
 }
 
+void ShakeAndCheck(uint32_t seed) {
+  World world(seed, /*rebalances=*/false);
+  world.AwaitSettled();
+  world.ShakeControlPlane(Millis{60'000});
+  Check(world, seed);
+}
+
 TEST(ClusterSim, UsersDoNotSeeWhatTheControlPlaneSuffers) {
   const Seeds seeds = WhichSeeds(500);
   for (uint32_t i = 0; i < seeds.count; ++i) {
-    const uint32_t seed = seeds.first + i * seeds.step;
-    World world(seed, /*rebalances=*/false);
-    world.AwaitSettled();
-    world.ShakeControlPlane(Millis{60'000});
-    Check(world, seed);
+    ShakeAndCheck(seeds.first + i * seeds.step);
     if (HasFailure()) return;
   }
+}
+
+// A freeze that ends shortly before a restarted controller's patience with a node it has not heard.
+TEST(ClusterSim, ANodeNotHeardSinceAStartGetsItsTimeAgainAfterAFreeze) {
+  for (const uint32_t seed : {1606u, 2371u}) ShakeAndCheck(seed);
 }
 
 TEST(ClusterSim, DrainsNodesInTheCalmWithoutOneFailure) {
