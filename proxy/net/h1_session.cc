@@ -254,11 +254,12 @@ bool H1Session::RunExchange() {
     case Exchange::Outcome::kWaiting:
       break;
     case Exchange::Outcome::kDone:
-      if (close || (worker_.draining() && backlog_.empty())) {
-        FinishRequest();
+      FinishRequest();
+      if (close || (worker_.draining() && stream_.backed_up())) {
         phase_ = Phase::kFlush;
-      } else {
-        FinishRequest();
+      } else if (worker_.draining()) {
+        // The head of this response, sent before, promised the client one more request.
+        Drain(worker_.drain_idle());
       }
       break;
     case Exchange::Outcome::kClose:

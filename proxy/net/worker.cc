@@ -165,6 +165,7 @@ void Worker::StopAccepting(std::vector<std::unique_ptr<AcceptSource>> sources, b
 void Worker::Drain(const DrainPlan& plan, std::function<void()> idle) {
   on_idle_ = std::move(idle);
   draining_ = true;
+  drain_idle_ = plan.idle;
   for (auto& [address, sources] : accepting_) {
     StopAccepting(std::move(sources), !plan.handed_over);
   }

@@ -101,6 +101,8 @@ class Worker {
   AccessLog* access_log() { return access_log_; }  // null: requests are not logged
   size_t index() const { return index_; }
   bool draining() const { return draining_; }
+  // How long a drain waits for one more request of an idle connection.
+  Millis drain_idle() const { return drain_idle_; }
   std::shared_ptr<WorkerCluster> FindCluster(const std::string& name) const;
   FastRandom& random() { return random_; }
   // The head being looked at; its vectors are reused.
@@ -162,6 +164,7 @@ class Worker {
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   size_t active_exchanges_ = 0;
   bool draining_ = false;
+  Millis drain_idle_{0};
   bool drained_noted_ = false;
   std::function<void()> on_idle_;
   std::vector<std::unique_ptr<TaskTimer>> task_timers_;
