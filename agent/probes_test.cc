@@ -1,7 +1,9 @@
 // What becomes of instances by what their probes say, with real processes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/testing/agent_loop_fixture.h"
@@ -25,6 +27,14 @@ class ProbesTest : public AgentLoopTest {
     check.set_interval_ms(50);
     check.set_timeout_ms(10'000);
     check.set_unhealthy_threshold(2);
+  }
+  static bool Accepts(uint32_t port) {
+    const UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   }
   static void Signal(const Status& status) { kill(static_cast<pid_t>(status.pid()), SIGUSR1); }
 };
@@ -65,7 +75,9 @@ TEST_F(ProbesTest, NothingElseIsAskedBeforeTheStartupProbePasses) {
   AskCommand(*spec.mutable_startup(), "echo not yet; test -e migrated");
   AskHttp(*spec.mutable_liveness());
   ASSERT_TRUE(SetOrders(MakeOrders(spec, 1)).ok());
-  Signal(AwaitPhase(Status::STARTING));  // liveness would fail, were it asked
+  const Status first = AwaitPhase(Status::STARTING);
+  ASSERT_TRUE(Eventually([&] { return Accepts(first.port()); }));  // by then it takes the signal
+  Signal(first);  // liveness would fail, were it asked
   EXPECT_TRUE(Eventually([&] { return agent_metrics_.probe_failures_total.Value() >= 5; }));
   EXPECT_EQ(AwaitPhase(Status::STARTING).incarnation(), 1u);
   ASSERT_TRUE(WriteFileAtomically(temp_.path() + "/migrated", "").ok());

@@ -634,11 +634,16 @@ TEST_F(ControllerServiceTest, LogsComeFromTheAgents) {
   request.set_target("hello.1");
   request.set_tail(10);
   const auto stream = admin_->Logs(&context, request);
-  ASSERT_TRUE(agent.WaitFor([&] { return agent.log_request_.has_value(); }));
-  EXPECT_EQ(agent.log_request_->tail_lines(), 10u);
+  v1::LogRequest asked;
+  ASSERT_TRUE(agent.WaitFor([&] {  // another one may replace it any time
+    if (!agent.log_request_) return false;
+    asked = *agent.log_request_;
+    return true;
+  }));
+  EXPECT_EQ(asked.tail_lines(), 10u);
   v1::AgentMessage message;
   v1::LogChunk& chunk = *message.mutable_log_chunk();
-  chunk.set_request_id(agent.log_request_->request_id());
+  chunk.set_request_id(asked.request_id());
   chunk.add_lines()->set_text("one");
   chunk.add_lines()->set_text("two");
   chunk.set_end(true);
@@ -662,7 +667,12 @@ TEST_F(ControllerServiceTest, FollowedLogsTellOfALostNodeAndAreCancelled) {
   request.set_target("hello.2");
   request.set_follow(true);
   const auto stream = admin_->Logs(&context, request);
-  ASSERT_TRUE(agent->WaitFor([&] { return agent->log_request_.has_value(); }));
+  v1::LogRequest asked;
+  ASSERT_TRUE(agent->WaitFor([&] {  // another one may replace it any time
+    if (!agent->log_request_) return false;
+    asked = *agent->log_request_;
+    return true;
+  }));
   const auto chunk_of = [](uint64_t id, std::initializer_list<int64_t> times) {
     v1::AgentMessage message;
     message.mutable_log_chunk()->set_request_id(id);
@@ -671,7 +681,7 @@ TEST_F(ControllerServiceTest, FollowedLogsTellOfALostNodeAndAreCancelled) {
     }
     return message;
   };
-  agent->Write(chunk_of(agent->log_request_->request_id(), {5, 7, 7}));
+  agent->Write(chunk_of(asked.request_id(), {5, 7, 7}));
   v1::LogEntry entry;
   for (const int64_t time : {5, 7, 7}) {
     ASSERT_TRUE(stream->Read(&entry));
@@ -686,17 +696,22 @@ TEST_F(ControllerServiceTest, FollowedLogsTellOfALostNodeAndAreCancelled) {
     *back.hello().add_instances() = TestAgent::Status(id, v1::InstanceStatus::READY);
   }
   back.SayHello();
-  ASSERT_TRUE(back.WaitFor([&] { return back.log_request_.has_value(); }));
+  v1::LogRequest again;
+  ASSERT_TRUE(back.WaitFor([&] {  // another one may replace it any time
+    if (!back.log_request_) return false;
+    again = *back.log_request_;
+    return true;
+  }));
   // It goes on behind the last line that came.
-  EXPECT_EQ(back.log_request_->since_unix_ms(), 7);
-  back.Write(chunk_of(back.log_request_->request_id(), {7, 7, 7, 8}));
+  EXPECT_EQ(again.since_unix_ms(), 7);
+  back.Write(chunk_of(again.request_id(), {7, 7, 7, 8}));
   for (const int64_t time : {7, 8}) {
     ASSERT_TRUE(stream->Read(&entry));
     EXPECT_EQ(entry.time_unix_ms(), time) << entry.notice();
   }
   context.TryCancel();
   EXPECT_TRUE(back.WaitFor([&] { return back.log_cancel_.has_value(); }));
-  EXPECT_EQ(back.log_cancel_->request_id(), back.log_request_->request_id());
+  EXPECT_EQ(back.log_cancel_->request_id(), again.request_id());
 }
 
 TEST_F(ControllerServiceTest, EventsAreToldKeptAndFollowed) {
