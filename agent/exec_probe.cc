@@ -17,6 +17,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "agent/core/exit.h"
+#include "agent/spawn.h"
 #include "agent/utf8.h"
 #include "common/base/status_macros.h"
 #include "common/runtime/unique_fd.h"
@@ -28,13 +29,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr size_t kMaxLine = 200;
-
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 }  // namespace
 
@@ -91,19 +85,9 @@ absl::Status ExecProbe::Spawn(const ProbeCommand& command) {
   posix_spawn_file_actions_adddup2(&files, write_end.get(), STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
 
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  const absl::Cleanup free_attributes = [&attributes] { posix_spawnattr_destroy(&attributes); };
-  sigset_t set;
-  sigemptyset(&set);
-  posix_spawnattr_setsigmask(&attributes, &set);
-  sigfillset(&set);
-  posix_spawnattr_setsigdefault(&attributes, &set);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const SpawnAttributes attributes(POSIX_SPAWN_SETPGROUP);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, command.shim_path.c_str(), &files, &attributes,
+  const int error = posix_spawn(&pid, command.shim_path.c_str(), &files, attributes.get(),
                                 Pointers(argv).data(), Pointers(environment).data());
   if (error != 0) return absl::ErrnoToStatus(error, "cannot start a process");
   pid_ = pid;

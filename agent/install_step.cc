@@ -18,6 +18,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/spawn.h"
 #include "agent/utf8.h"
 #include "common/runtime/unique_fd.h"
 
@@ -37,13 +38,6 @@ std::vector<std::string> Environment(const std::string& home) {
       absl::StrCat("HOME=", home)};
   if (const char* const lang = getenv("LANG")) environment.push_back(absl::StrCat("LANG=", lang));
   return environment;
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 // Above the numbers the child gets them as, so that none overwrites another.
@@ -71,18 +65,9 @@ int Spawn(const InstallStep& step, int output, int lock, pid_t& pid) {
   posix_spawn_file_actions_addclosefrom_np(&files, kLockFd + 1);
   posix_spawn_file_actions_addchdir_np(&files, step.dir.c_str());
 
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  const absl::Cleanup free_attributes = [&attributes] { posix_spawnattr_destroy(&attributes); };
-  sigset_t set;
-  sigemptyset(&set);
-  posix_spawnattr_setsigmask(&attributes, &set);
-  sigfillset(&set);
-  posix_spawnattr_setsigdefault(&attributes, &set);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const SpawnAttributes attributes(POSIX_SPAWN_SETSID);
   std::vector<std::string> argv = step.argv, environment = Environment(step.home);
-  return posix_spawnp(&pid, argv[0].c_str(), &files, &attributes, Pointers(argv).data(),
+  return posix_spawnp(&pid, argv[0].c_str(), &files, attributes.get(), Pointers(argv).data(),
                       Pointers(environment).data());
 }
 

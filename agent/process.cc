@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "agent/shim/protocol.h"
 #include "agent/shim/start_time.h"
+#include "agent/spawn.h"
 #include "common/runtime/data_dir.h"
 
 namespace pando::agent {
@@ -24,13 +25,6 @@ namespace {
 
 // Not in Debian 12's headers of glibc as functions for C++ everywhere: called by number.
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
-
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 // Above the numbers the shim gets them as, so that none overwrites another.
 UniqueFd Raise(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 16)); }
@@ -112,18 +106,9 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
   posix_spawn_file_actions_adddup2(&files, lock.get(), shim::kLockFd);
   posix_spawn_file_actions_addclosefrom_np(&files, shim::kLockFd + 1);
 
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  const absl::Cleanup free_attributes = [&attributes] { posix_spawnattr_destroy(&attributes); };
-  sigset_t set;
-  sigemptyset(&set);
-  posix_spawnattr_setsigmask(&attributes, &set);
-  sigfillset(&set);
-  posix_spawnattr_setsigdefault(&attributes, &set);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const SpawnAttributes attributes(POSIX_SPAWN_SETSID);
 
-  const int error = posix_spawn(&spawned.id.pid, launch.shim_path.c_str(), &files, &attributes,
+  const int error = posix_spawn(&spawned.id.pid, launch.shim_path.c_str(), &files, attributes.get(),
                                 Pointers(argv).data(), Pointers(environment).data());
   if (error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", launch.shim_path));

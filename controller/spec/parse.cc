@@ -194,7 +194,6 @@ constexpr Field<AppDraft> kAppFields[] = {
        if (value.node().kind == YamlNode::Kind::kMap && !value.Find("fixed")) {
          value.FailMissing("fixed", "the port the app has in its code, for example 8080");
        }
-       port.set_via(v1::Port::PRELOAD);
      }},
     {"replicas",
      [](const Input& value, AppDraft& into) {

@@ -136,7 +136,6 @@ TEST(ParseTest, ReadsEveryField) {
   EXPECT_TRUE(spec.isolation().private_tmp());
   EXPECT_THAT(spec.isolation().read_only(), ElementsAre("/etc", "/usr"));
   EXPECT_EQ(spec.port().fixed(), 8'080u);
-  EXPECT_EQ(spec.port().via(), v1::Port::PRELOAD);
   EXPECT_EQ(spec.replicas(), 4u);
   EXPECT_EQ(spec.health().kind(), v1::HealthCheck::HTTP);
   EXPECT_EQ(spec.health().path(), "/healthz?full=1");

@@ -518,6 +518,38 @@ TEST(FailureTest, DrainFinishesWhatIsInFlight) {
   EXPECT_TRUE(Eventually([&] { return done.load(); }));
 }
 
+// The head said nothing of an end, so the client may have sent its next request already.
+TEST(FailureTest, DrainKeepsAConnectionWhoseResponseHadBegun) {
+  std::promise<void> proceed;
+  TestApp app([&](Wire& wire, int) {
+    while (auto request = wire.ReadMessage()) {
+      if (request->Has("/slow")) {
+        wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+        proceed.get_future().wait();
+        wire.Send("k");
+      } else {
+        wire.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      }
+    }
+  });
+  TestProxy proxy;
+  proxy.Serve({{app.port()}});
+  auto client = proxy.Connect();
+  client->Send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto head = client->ReadUntil("\r\n\r\n");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->find("Connection: close"), std::string::npos);
+  std::atomic<bool> done{false};
+  proxy.plane.Drain({.requests = Millis{60'000}, .idle = Millis{60'000}}, [&] { done = true; });
+  proceed.set_value();
+  EXPECT_TRUE(client->ReadUntil("ok"));
+  const auto next = client->Ask(kGet);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->body, "ok");
+  EXPECT_TRUE(next->Has("Connection: close"));
+  EXPECT_TRUE(Eventually([&] { return done.load(); }));
+}
+
 TEST(FailureTest, DrainIsBounded) {
   std::promise<void> arrived;
   TestApp app([&](Wire& wire, int) {

@@ -255,7 +255,7 @@ bool H1Session::RunExchange() {
       break;
     case Exchange::Outcome::kDone:
       FinishRequest();
-      if (close || (worker_.draining() && stream_.backed_up())) {
+      if (close || (worker_.draining() && backlog_.empty() && stream_.backed_up())) {
         phase_ = Phase::kFlush;
       } else if (worker_.draining()) {
         // The head of this response, sent before, promised the client one more request.

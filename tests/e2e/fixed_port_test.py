@@ -23,6 +23,8 @@ held = []
 for family, address, port in binds:
     one = socket.socket(getattr(socket, family))
     held.append(one)
+    # As servers do: connections that ended a while ago may still have the port.
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if family == 'AF_INET6':
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -111,6 +113,7 @@ class BindTest(unittest.TestCase):
 
     def test_a_taken_port_of_its_own_is_an_error_the_app_sees(self):
         with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.bind(('127.0.0.1', self.own))
             holder.listen()
             got = self.bind(('AF_INET', '127.0.0.1', self.fixed))
