@@ -41,7 +41,7 @@ class SpawnAttributes {
   const posix_spawnattr_t* get() const { return &attributes_; }
 
  private:
-  posix_spawnattr_t attributes_;
+  posix_spawnattr_t attributes_{};
 };
 
 }  // namespace pando::agent

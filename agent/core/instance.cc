@@ -169,8 +169,7 @@ void Instance::OnExited(const Exited& exited, Instant now, double unit_random) {
   healthy_since_.reset();
   if (!wanted_ || halted_) return;  // stays "stopping" until nothing is left
   // One that was stopped for a reason of its own (a start that took too long, a hang, too much
-  // memory): the
-  // signal it ended by explains nothing.
+  // memory): the signal it ended by explains nothing.
   const bool explained = over_memory_ || hung_ || (stop_sent_ && !was_ready_);
   if (!explained) detail_ = DescribeExit(exited.exit, assignment_.limits.memory_bytes);
   phase_ = Next(phase_, Event::kExited);

@@ -5,7 +5,6 @@
 // IPv4 and IPv6, TCP and UDP; every other port and every other kind of socket is left alone, and so
 // is everything while the variable is missing or malformed. getsockname() tells the port there
 // really is. Thread-safe: reads the environment once, before main, and keeps no other state.
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
