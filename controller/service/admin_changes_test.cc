@@ -239,6 +239,10 @@ TEST_F(AdminChangesTest, WhatCannotWorkIsRefusedWithItsPlaceInTheFile) {
        "app.yaml:4: port: gateways default and edge both claim 0.0.0.0:8443"},
       {"a redirect's port", "kind: Gateway\nname: edge\nport: 81\n",
        "app.yaml:3: port: gateways default and edge both claim 0.0.0.0:81"},
+      {"a port of all addresses", "kind: Gateway\nname: edge\naddress: 127.0.0.1\nport: 81\n",
+       "app.yaml:4: port: gateways default and edge both claim port 81: 0.0.0.0:81 and "
+       "127.0.0.1:81 "
+       "overlap"},
       {"a redirect's own port",
        "kind: Gateway\nname: edge\nport: 9443\ntls:\n  certificates: [{cert: /a, key: /b}]\n"
        "  redirect: 8443\n",
