@@ -179,9 +179,9 @@ void Cluster::ProxyReported(const ProxyId& proxy, const AssignmentId& assignment
   core_->Finish(now, effects);
 }
 
-void Cluster::ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now,
-                        Effects& effects) {
-  core_->ProxyLoad(assignment, load, now);
+void Cluster::ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now,
+                         Effects& effects) {
+  core_->ProxyLoads(loads, now);
   core_->Finish(now, effects);
 }
 

@@ -22,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -350,8 +351,10 @@ class Cluster {
   void ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
                      const EndpointReport& report, Instant now, Effects& effects);
 
-  // What a proxy saw of an instance since its report before.
-  void ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now, Effects& effects);
+  // What one report of a proxy says it saw of instances since its report before. All of it is
+  // taken in before anything is judged by it.
+  void ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now,
+                  Effects& effects);
 
   // Leases, drain deadlines, recovery. Cheap when nothing is due.
   void Tick(Instant now, Effects& effects);

@@ -60,7 +60,7 @@ struct AppEntry {
   std::string pending_reason_told;  // as in the last event
   RolloutClock clock;
   std::string stalled;                           // why the rollout counts as failed and yet goes on
-  std::map<uint32_t, Load> loads;                // by revision, while a rollout is on
+  std::map<uint32_t, Load> loads;                // by revision, since its rollout began
   std::optional<RoutingConfig::AppRoute> route;  // as published
 };
 
@@ -83,6 +83,7 @@ struct NodeEntry {
 
 struct ProxyEntry {
   bool connected = false;
+  bool reports = false;  // its load reports come, in this session
   uint64_t session = 0;  // grows whenever it connects
   ProxyCapabilities capabilities;
   std::map<AppId, uint64_t> acked;  // in this session
@@ -116,7 +117,7 @@ class Cluster::Core {
   absl::StatusOr<ChangeOutcome> Undo(const AppId& id, uint32_t to);
   absl::StatusOr<ChangeOutcome> SetPaused(const AppId& id, bool paused);
   absl::StatusOr<ChangeOutcome> Promote(const AppId& id, bool all);
-  void ProxyLoad(const AssignmentId& id, const Load& load, Instant now);
+  void ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -266,6 +267,9 @@ class Cluster::Core {
   void BeginRollout(AppEntry& entry, uint32_t from, bool direct);
   bool AdvanceRollout(AppEntry& entry, Instant now);
   RolloutView ToRolloutView(const AppEntry& entry, Instant now) const;
+  void KeepEvidence(AppEntry& entry);
+  // Proxies without a word on what they see; empty when there is none.
+  std::string SilentProxies() const;
   void NextStep(AppEntry& entry);
   void RollBack(AppEntry& entry, const std::string& reason);
   bool MayRollBack(const AppEntry& entry) const;
@@ -300,6 +304,7 @@ class Cluster::Core {
   const NodeEntry& NodeOf(const AssignmentEntry& item) const;
   const RevisionConfig& ConfigOf(const AppEntry& entry, uint32_t revision) const;
   void MarkAllDirty();
+  void MarkRolloutsDirty();
   void MarkRoutingChanged() { routing_changed_ = true; }
   RoutingConfig BuildRouting() const;
   void AddEvent(std::string kind, const AppId& app, std::string instance, const NodeId& node,

@@ -63,6 +63,8 @@ App FullApp() {
   app.removing = true;
   app.rollout = {
       .from = 6, .done = false, .step = 1, .paused = true, .failed = 5, .failure = "5xx"};
+  app.rollout.loads[6] = {.requests = 1'000, .errors = 3, .latency = {900, 100}};
+  app.rollout.loads[7] = {.requests = 50, .errors = 2, .latency = {1}};
   return app;
 }
 
@@ -121,8 +123,9 @@ TEST(RecordsTest, BytesOfEveryRecordStayAsTheyAre) {
   };
   const Case cases[] = {
       {"app", PutApp{FullApp()},
-       "put app/web 0a03776562100718082000280130ac023801e2030d080618012001280532033578"
-       "78"},
+       "put app/web 0a03776562100718082000280130ac023801e2033f08061801200128053203357878"
+       "3a18080610e8071803220f8407640000000000000000000000003a16080710321802220e01000000"
+       "00000000000000000000"},
       {"app without a number in its spec", PutApp{SmallApp()}, "put app/w 0a017710011801"},
       {"app gone", DeleteApp{AppId{"web"}}, "delete app/web"},
       {"revision", PutRevision{RevisionOf(12)},
