@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "ctl/change.h"
 #include "ctl/command.h"
 #include "ctl/format.h"
@@ -59,9 +60,9 @@ ExitCode Pause(Context& context, const Args& args) {
   request.set_paused(true);
   const auto accepted = context.client().Pause(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  context.out() << accepted->app() << " r" << accepted->revision()
-                << " paused; go on with: ctl rollout resume " << accepted->app() << std::endl;
-  return ExitCode::kOk;
+  return FinishChange(context, *accepted, ExitCode::kOk,
+                      absl::StrCat(accepted->app(), " r", accepted->revision(),
+                                   " paused; go on with: ctl rollout resume ", accepted->app()));
 }
 
 ExitCode Resume(Context& context, const Args& args) {
@@ -79,9 +80,9 @@ ExitCode Promote(Context& context, const Args& args) {
   request.set_all(args.all);
   const auto accepted = context.client().Promote(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  context.out() << accepted->app() << " r" << accepted->revision() << " promoted; see: "
-                << "ctl rollout status " << accepted->app() << std::endl;
-  return ExitCode::kOk;
+  return FinishChange(context, *accepted, ExitCode::kOk,
+                      absl::StrCat(accepted->app(), " r", accepted->revision(),
+                                   " promoted; see: ctl rollout status ", accepted->app()));
 }
 
 // What whoever is to promote has to go by.
@@ -104,17 +105,18 @@ ExitCode Status(Context& context, const Args& args) {
   if (!view.ok()) return context.Fail(view.status());
   if (view->apps_size() != 1) return context.UsageError("say which app");
   const v1::AppView& app = view->apps(0);
-  if (app.rollout() == v1::AppView::ROLLED_BACK) {
-    return context.Fail(ExitCode::kRolloutFailed,
-                        absl::StrCat(app.name(), ": r", app.rolled_back(), " was rolled back to r",
-                                     app.revision(), ": ", app.failure()));
-  }
   v1::ChangeResponse accepted;
   accepted.set_app(app.name());
   accepted.set_revision(app.revision());
   accepted.set_replicas(app.replicas());
   accepted.set_old_replicas(app.replicas());
   accepted.set_generation(app.generation());
+  if (app.rollout() == v1::AppView::ROLLED_BACK) {
+    return FinishChange(context, accepted, ExitCode::kRolloutFailed,
+                        absl::StrCat(app.name(), ": r", app.rolled_back(), " was rolled back to r",
+                                     app.revision(), ": ", app.failure()),
+                        &app);
+  }
   const ExitCode code = Finish(context, accepted, absl::StrCat("r", app.revision()), began);
   if (code != ExitCode::kOk || context.options().format != OutputFormat::kTable) return code;
   const auto now = context.client().GetCluster(request);
@@ -161,6 +163,12 @@ ExitCode History(Context& context, const Args& args) {
 }
 
 ExitCode Rollout(Context& context, const Args& args) {
+  if (!args.to.empty() && args.action != "undo") {
+    return context.UsageError(absl::StrCat("--to is for undo, not for ", args.action));
+  }
+  if (args.all && args.action != "promote") {
+    return context.UsageError(absl::StrCat("--all is for promote, not for ", args.action));
+  }
   if (args.action == "undo") return Undo(context, args);
   if (args.action == "pause") return Pause(context, args);
   if (args.action == "resume") return Resume(context, args);
@@ -178,7 +186,7 @@ void AddRolloutCommand(CommandLine& line) {
                [args](Context& context) { return Rollout(context, *args); });
   command.add_option("ACTION", args->action, "status, history, undo, pause, resume or promote")
       ->required()
-      ->check(CLI::IsMember({"status", "history", "undo", "pause", "resume", "promote"}))
+      ->check(CLI::IsMember(std::vector<std::string>(absl::StrSplit(kRolloutActions, ' '))))
       ->type_name("");
   AddAppArgument(command, args->app);
   command.add_option("--to", args->to, "undo: to this revision instead of the last live one")

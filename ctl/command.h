@@ -79,6 +79,9 @@ CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
 // -f FILE, repeatable.
 CLI::Option* AddFileOption(CLI::App& command, std::vector<std::string>& files);
 
+// What `ctl rollout` does, for itself and for completion.
+inline constexpr char kRolloutActions[] = "status history undo pause resume promote";
+
 // What the commands that take specs have in common (cmd_plan.cc).
 ExitCode FailSpec(Context& context, const absl::Status& status);
 void PrintPlan(Context& context, const v1::ApplyResponse& plan);

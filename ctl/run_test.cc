@@ -242,6 +242,28 @@ TEST_F(RunTest, RolloutsAreUndonePausedAndResumed) {
   EXPECT_THAT(bad.err, HasSubstr("\"rx\" is not a revision (allowed: r1, r2, ...)"));
   EXPECT_EQ(Run({"rollout", "undo", "web", "--to", "0"}).code, 2);
   EXPECT_EQ(Run({"rollout", "stop", "web"}).code, 2);
+  EXPECT_EQ(Run({"rollout", "status", "web", "--to", "r3"}).err,
+            "ctl: --to is for undo, not for status (see ctl --help)\n");
+  EXPECT_EQ(Run({"rollout", "undo", "web", "--all"}).code, 2);
+}
+
+TEST_F(RunTest, EveryWordOnARolloutIsADocumentWhenOneIsWanted) {
+  AcceptScale();
+  admin_.ShowViews({Settled()});
+  for (const std::string action : {"undo", "pause", "resume", "promote", "status"}) {
+    SCOPED_TRACE(action);
+    const Output json = Run({"rollout", action, "web", "-o", "json"});
+    EXPECT_EQ(json.code, 0) << json.err;
+    EXPECT_THAT(json.out, StartsWith("{\n  \"changes\": [\n    {\n      \"app\": \"web\",\n"));
+    EXPECT_THAT(json.out, HasSubstr("\"outcome\": \"ok\""));
+    EXPECT_EQ(Run({"rollout", action, "web", "-o", "name"}).out, "web\n");
+  }
+  admin_.ShowViews({View("rollout: ROLLED_BACK rolled_back: 4 failure: 'web.1: exited'", 8)});
+  const Output failed = Run({"rollout", "status", "web", "-o", "json"});
+  EXPECT_EQ(failed.code, 4);
+  EXPECT_EQ(failed.err, "ctl: web: r4 was rolled back to r3: web.1: exited\n");
+  EXPECT_THAT(failed.out, HasSubstr("\"outcome\": \"rollout-failed\""));
+  EXPECT_THAT(failed.out, HasSubstr("\"rolled_back\": 4"));
 }
 
 TEST_F(RunTest, AStepThatWaitsForPromoteShowsHowBothReleasesDo) {
@@ -647,16 +669,27 @@ TEST_F(RunTest, ADrainWaitsUntilTheNodeIsEmpty) {
   EXPECT_EQ(Run({"drain"}).code, 2);
 }
 
+TEST_F(RunTest, ADrainThatIsNotDoneIsADocument) {
+  admin_.ShowViews(
+      {Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true instances: 1 } "
+                              "instances { name: 'web.1' node: 'node-2' state: 'in-rotation' }")});
+  const Output late = Run({"drain", "node-2", "--timeout", "300ms", "-q", "-o", "json"});
+  EXPECT_EQ(late.code, 6);
+  EXPECT_THAT(late.err, StartsWith("ctl: node-2"));
+  EXPECT_THAT(late.out, HasSubstr("\"outcome\": \"timeout\""));
+}
+
 TEST_F(RunTest, ARebalanceIsPlannedOrWaitedFor) {
   const std::string table =
       "INSTANCE  FROM    TO      WHY\nweb.3     node-1  node-2  better spread\n";
   EXPECT_EQ(Run({"rebalance", "--plan"}).out, table + "1 to move, 4 at a time\n");
+  EXPECT_EQ(Run({"rebalance", "--plan", "-o", "name"}).out, "web.3\n");
   admin_.ShowViews({Parse<v1::ClusterView>("moves_left: 1"), v1::ClusterView()});
   const Output done = Run({"rebalance", "web"});
   EXPECT_EQ(done.code, 0);
   EXPECT_THAT(done.out, HasSubstr(table + "rebalanced"));
-  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance app: \"web\"",
-                                          HasSubstr("WatchCluster")));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance plan: true",
+                                          "Rebalance app: \"web\"", HasSubstr("WatchCluster")));
 }
 
 TEST_F(RunTest, WhyPrintsReasonsAndTheLogThatTellsMore) {
@@ -708,6 +741,9 @@ TEST_F(RunTest, BashCompletesCommandsFlagsAndNames) {
   EXPECT_EQ(complete("ctl scale w", 2), "web");
   EXPECT_EQ(complete("ctl scale --rep", 2), "--replicas");
   EXPECT_EQ(complete("ctl ps -o js", 3), "json");
+  EXPECT_EQ(complete("ctl rollout p", 2), "pause promote");
+  EXPECT_EQ(complete("ctl rollout pause w", 3), "web");
+  EXPECT_EQ(complete("ctl top i", 2), "instances");
 }
 
 TEST_F(RunTest, CompletesNamesOfTheCluster) {
@@ -717,6 +753,7 @@ TEST_F(RunTest, CompletesNamesOfTheCluster) {
   EXPECT_EQ(Run({"__complete", "apps"}).out, "api\nweb\n");
   EXPECT_EQ(Run({"__complete", "targets"}).out, "api\nweb\nweb.1\n");
   EXPECT_EQ(Run({"__complete", "nodes"}).out, "node-1\n");
+  EXPECT_EQ(Run({"__complete", "things"}).out, "api\nnode-1\nweb\nweb.1\n");
 }
 
 }  // namespace
