@@ -97,6 +97,18 @@ void PrintChanges(Context& context, const std::vector<std::string>& documents) {
 
 }  // namespace
 
+void PrintDone(Context& context, const std::string& name, const std::string& outcome) {
+  const OutputFormat format = context.options().format;
+  if (IsDocument(format)) {
+    PrintDocument(context.out(), format,
+                  JsonObject().Text("name", name).Text("outcome", outcome).Str());
+  } else if (format == OutputFormat::kName) {
+    context.out() << name << std::endl;
+  } else {
+    context.out() << name << " " << outcome << std::endl;
+  }
+}
+
 std::string_view OutcomeWord(ExitCode outcome) {
   switch (outcome) {
     case ExitCode::kOk:

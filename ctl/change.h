@@ -27,6 +27,9 @@ ExitCode FinishChanges(Context& context, const std::vector<Change>& changes);
 ExitCode FinishChange(Context& context, const v1::ChangeResponse& accepted, ExitCode outcome,
                       const std::string& message, const v1::AppView* app = nullptr);
 
+// For what is not an app and done at once: "node-2 cordoned", {"name","outcome"}.
+void PrintDone(Context& context, const std::string& name, const std::string& outcome);
+
 // "ok", "rollout-failed", "not-placed", "timeout", ...: the word for `outcome` in documents.
 std::string_view OutcomeWord(ExitCode outcome);
 

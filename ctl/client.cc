@@ -292,6 +292,10 @@ absl::StatusOr<v1::HistoryResponse> Client::History(const v1::AppRequest& reques
   return connection_->Call(&v1::Admin::Stub::History, request);
 }
 
+absl::Status Client::RemoveGateway(const v1::GatewayRequest& request) {
+  return connection_->Change(&v1::Admin::Stub::RemoveGateway, request).status();
+}
+
 absl::Status Client::Cordon(const v1::CordonRequest& request) {
   return connection_->Change(&v1::Admin::Stub::Cordon, request).status();
 }

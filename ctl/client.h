@@ -68,6 +68,7 @@ class Client {
   absl::StatusOr<v1::ChangeResponse> Pause(const v1::PauseRequest& request);
   absl::StatusOr<v1::ChangeResponse> Promote(const v1::PromoteRequest& request);
   absl::StatusOr<v1::HistoryResponse> History(const v1::AppRequest& request);
+  absl::Status RemoveGateway(const v1::GatewayRequest& request);
   absl::Status Cordon(const v1::CordonRequest& request);
   absl::Status Unfreeze();
   absl::StatusOr<v1::DrainResponse> Drain(const v1::DrainRequest& request);

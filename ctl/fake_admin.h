@@ -183,6 +183,10 @@ class FakeAdmin final : public v1::Admin::Service {
     *response = history_;
     return grpc::Status::OK;
   }
+  grpc::Status RemoveGateway(Context*, const v1::GatewayRequest* request,
+                             v1::GatewayResponse*) override {
+    return Note("RemoveGateway", *request);
+  }
   grpc::Status Cordon(Context*, const v1::CordonRequest* request, v1::CordonResponse*) override {
     return Note("Cordon", *request);
   }

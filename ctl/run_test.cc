@@ -584,6 +584,22 @@ TEST_F(RunTest, RemoveAsksOnATerminal) {
   EXPECT_EQ(admin_.calls().front(), "Remove app: \"web\"");
 }
 
+TEST_F(RunTest, AGatewayIsRemovedByItsName) {
+  EXPECT_EQ(Run({"rm", "--gateway", "edge", "-y"}).out, "edge removed\n");
+  EXPECT_EQ(admin_.calls().back(), "RemoveGateway name: \"edge\"");
+  EXPECT_THAT(Run({"rm", "--gateway", "edge", "-y", "-o", "json"}).out,
+              HasSubstr("\"outcome\": \"removed\""));
+  const size_t calls = admin_.calls().size();
+  const Output no = Ctl({admin_.address(), "n\n", true}, {"rm", "--gateway", "edge"});
+  EXPECT_EQ(no.code, 1);
+  EXPECT_THAT(no.err, StartsWith("Remove gateway edge? "));
+  EXPECT_EQ(Run({"rm", "--gateway", "edge"}).code, 2) << "nobody to ask";
+  const Output both = Run({"rm", "web", "--gateway", "edge", "-y"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, StartsWith("ctl: rm: an app or a --gateway, not both"));
+  EXPECT_EQ(admin_.calls().size(), calls);
+}
+
 TEST_F(RunTest, RemoveNamesTheOnlyAppInItsQuestion) {
   admin_.ShowViews({Settled()});
   EXPECT_THAT(Ctl({admin_.address(), "\n", true}, {"rm"}).err, StartsWith("Remove web, "));

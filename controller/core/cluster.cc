@@ -25,6 +25,12 @@ absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Apply(const std::vector<AppRe
   return outcome;
 }
 
+absl::Status Cluster::RemoveGateway(const std::string& name, Instant now, Effects& effects) {
+  absl::Status status = core_->RemoveGateway(name);
+  core_->Finish(now, effects);
+  return status;
+}
+
 absl::StatusOr<ChangeOutcome> Cluster::Scale(const AppId& app, uint32_t replicas, Instant now,
                                              Effects& effects) {
   auto outcome = core_->Scale(app, replicas);

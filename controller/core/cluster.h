@@ -93,8 +93,13 @@ struct PutGateway {
   Gateway gateway;
   bool operator==(const PutGateway&) const = default;
 };
-using Write = std::variant<PutApp, DeleteApp, PutRevision, DeleteRevision, PutAssignment,
-                           DeleteAssignment, PutNode, PutProxy, DeleteProxy, PutGateway>;
+struct DeleteGateway {
+  std::string name;
+  bool operator==(const DeleteGateway&) const = default;
+};
+using Write =
+    std::variant<PutApp, DeleteApp, PutRevision, DeleteRevision, PutAssignment, DeleteAssignment,
+                 PutNode, PutProxy, DeleteProxy, PutGateway, DeleteGateway>;
 
 // All that `node` has to run: the assignments whose wish is kRun or kDrain.
 struct NodeOrders {
@@ -290,6 +295,8 @@ class Cluster {
                                                   const std::vector<Gateway>& gateways,
                                                   const ApplyOptions& options, Instant now,
                                                   Effects& effects);
+  // Proxies listen there no more. Connections they have go on until they are idle.
+  absl::Status RemoveGateway(const std::string& name, Instant now, Effects& effects);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& app, uint32_t replicas, Instant now,
                                       Effects& effects);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& app, int32_t delta, Instant now,

@@ -100,6 +100,7 @@ class Cluster::Core {
   absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& requests,
                                                   const std::vector<Gateway>& gateways,
                                                   const ApplyOptions& options);
+  absl::Status RemoveGateway(const std::string& name);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& id, uint32_t replicas);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& id, int32_t delta);
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);

@@ -277,6 +277,21 @@ void Cluster::Core::CommitPlan(PlannedApp plan, const ApplyOptions& options) {
   dirty_.insert(id);
 }
 
+absl::Status Cluster::Core::RemoveGateway(const std::string& name) {
+  if (gateways_.erase(name) == 0) {
+    std::string known;
+    for (const auto& [other, gateway] : gateways_) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", other);
+    }
+    return absl::NotFoundError(absl::StrCat("no such gateway: ", name,
+                                            " (there are: ", known.empty() ? "none" : known, ")"));
+  }
+  out_.writes.push_back(DeleteGateway{name});
+  AddEvent("gateway-removed", {}, "", {}, name);
+  MarkRoutingChanged();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<AppEntry*> Cluster::Core::FindChangeable(const AppId& id) {
   AppEntry* entry = FindApp(id);
   if (entry == nullptr) return NoSuchApp(id);

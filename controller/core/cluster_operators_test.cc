@@ -259,6 +259,25 @@ TEST(ClusterOperatorsTest, ARedirectToHttpsClaimsItsPortAndItsName) {
             "overlap");
 }
 
+TEST(ClusterOperatorsTest, ARemovedGatewayLeavesItsPortAndIsForgotten) {
+  ClusterHarness h;
+  const std::vector<Gateway> both = {{"default", "0.0.0.0", 80}, {"edge", "0.0.0.0", 81}};
+  ASSERT_TRUE(h.Do([&](Effects& e) { return h.cluster->Apply({}, both, {}, h.now, e); }).ok());
+  const auto remove = [&](const std::string& name) {
+    return h.Do([&](Effects& e) { return h.cluster->RemoveGateway(name, h.now, e); });
+  };
+  EXPECT_TRUE(remove("edge").ok());
+  EXPECT_EQ(h.last.routing->gateways.size(), 1u);
+  EXPECT_EQ(h.Count("gateway-removed"), 1u);
+  const absl::Status again = remove("edge");
+  EXPECT_EQ(again.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(std::string(again.message()), "no such gateway: edge (there are: default)");
+  h.Restart();
+  EXPECT_EQ(h.cluster->GetGateways().size(), 1u);
+  const std::vector<Gateway> other = {{"other", "0.0.0.0", 81}};
+  EXPECT_TRUE(h.Do([&](Effects& e) { return h.cluster->Apply({}, other, {}, h.now, e); }).ok());
+}
+
 TEST(ClusterOperatorsTest, GatewaysOfOnePortNeedAddressesOfTheirOwn) {
   struct Case {
     std::string name;

@@ -223,6 +223,9 @@ struct WriteTranslator {
     *record.mutable_gateway() = ToGatewaySpec(put.gateway);
     return StorePut{absl::StrCat(kGatewayPrefix, put.gateway.name), Serialize(record)};
   }
+  StoreWrite operator()(const DeleteGateway& gone) const {
+    return StoreDelete{absl::StrCat(kGatewayPrefix, gone.name)};
+  }
 };
 
 // ---- one record as the core's value ----

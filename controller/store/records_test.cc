@@ -146,6 +146,7 @@ TEST(RecordsTest, BytesOfEveryRecordStayAsTheyAre) {
       {"proxy gone", DeleteProxy{ProxyId{"edge-1"}}, "delete proxy/edge-1"},
       {"gateway", PutGateway{Gateway{}},
        "put gateway/default 0a150a0764656661756c741207302e302e302e3018903f"},
+      {"gateway gone", DeleteGateway{"edge"}, "delete gateway/edge"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
@@ -225,7 +226,8 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
                                        DeleteRevision{AppId{"web"}, 2},
                                        DeleteRevision{AppId{"web"}, 11},
                                        DeleteAssignment{FullAssignment().id},
-                                       DeleteProxy{ProxyId{"edge-1"}}};
+                                       DeleteProxy{ProxyId{"edge-1"}},
+                                       DeleteGateway{gateway.name}};
   for (const Write& change : removals) writes.push_back(ToStoreWrite(change, 6));
   ASSERT_TRUE(store.Commit({}, writes).ok());
   state = LoadState(store);
@@ -234,6 +236,7 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
   EXPECT_THAT(state->cluster.revisions, IsEmpty());
   EXPECT_THAT(state->cluster.assignments, IsEmpty());
   EXPECT_THAT(state->cluster.proxies, IsEmpty());
+  EXPECT_THAT(state->cluster.gateways, IsEmpty());
   EXPECT_THAT(state->cluster.nodes, SizeIs(1));
 }
 
