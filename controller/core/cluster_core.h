@@ -255,7 +255,10 @@ class Cluster::Core {
   std::string WhyAssignment(const AppEntry& entry, const AssignmentEntry& item, Instant now);
   std::string WhyNotInRotation(const AppEntry& entry, const AssignmentEntry& item);
   std::string WhyDraining(const AppEntry& entry, const AssignmentEntry& item, Instant now);
-  std::string WhyNoPlace(AppEntry& entry);
+  std::string StepText(const AppEntry& entry) const;  // "1 of 2"
+  // Where the rollout stands, or how the last one ended; empty when there is nothing to say.
+  std::string WhyRollout(const AppEntry& entry, Instant now) const;
+  std::string WhyNoPlace(AppEntry& entry, uint32_t slot);
   Explanation WhyNode(const NodeEntry& node, Instant now);
 
   // ---- node drains: cluster_drain.cc ----

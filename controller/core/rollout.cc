@@ -12,11 +12,6 @@ bool WaitsOnPurpose(const Rollout& rollout, const RolloutView& view, bool step_r
   return rollout.paused || view.suspended || step_reached;
 }
 
-std::string Missing(const RolloutView& view, uint32_t wanted) {
-  if (view.proven >= wanted && !view.blind.empty()) return view.blind;
-  return absl::StrCat(view.proven, " of ", wanted, " new instances are in rotation");
-}
-
 std::string Seconds(Millis time) { return absl::StrCat(time.count() / 1000, " s"); }
 
 }  // namespace
@@ -27,6 +22,11 @@ std::optional<RolloutStep> CurrentStep(const Strategy& strategy, const Rollout& 
   const std::vector<RolloutStep> steps = StepsOf(strategy, replicas);
   if (rollout.step >= steps.size()) return std::nullopt;
   return steps[rollout.step];
+}
+
+std::string WhatIsMissing(const RolloutView& view, uint32_t wanted) {
+  if (view.proven >= wanted && !view.blind.empty()) return view.blind;
+  return absl::StrCat(view.proven, " of ", wanted, " new instances are in rotation");
 }
 
 RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
@@ -64,7 +64,7 @@ RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
   if (now < deadline) return {RolloutMove::kWait, "", deadline};
   return {RolloutMove::kFail,
           absl::StrCat("no progress within ", Seconds(strategy.progress_deadline), ": ",
-                       Missing(view, step ? step->slots : view.replicas)),
+                       WhatIsMissing(view, step ? step->slots : view.replicas)),
           {}};
 }
 

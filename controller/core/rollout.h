@@ -66,6 +66,9 @@ struct RolloutVerdict {
 std::optional<RolloutStep> CurrentStep(const Strategy& strategy, const Rollout& rollout,
                                        uint32_t replicas);
 
+// "1 of 4 new instances are in rotation", or who does not tell what they answer.
+std::string WhatIsMissing(const RolloutView& view, uint32_t wanted);
+
 RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
                             const RolloutView& view, Instant now, RolloutClock& clock);
 
