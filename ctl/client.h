@@ -84,6 +84,11 @@ class Client {
   absl::Status UploadArtifact(const ArtifactFile& file, const UploadProgress& progress);
 
   // Call `each` for every message until the stream ends (OK) or breaks.
+  // As Events, and goes on with new ones, over restarts of the controller too: each event once.
+  // `lost` runs whenever the controller went away. Ends by an error only.
+  absl::Status FollowEvents(v1::EventsRequest request,
+                            const std::function<void(const v1::Event&)>& each,
+                            const std::function<void()>& lost);
   absl::Status Events(const v1::EventsRequest& request,
                       const std::function<void(const v1::Event&)>& each);
   absl::Status Logs(const v1::LogsRequest& request,

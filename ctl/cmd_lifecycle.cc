@@ -25,7 +25,8 @@ ExitCode Do(Context& context, const Verb& verb, const std::string& app) {
   const Instant began = std::chrono::steady_clock::now();
   const auto accepted = (context.client().*verb.call)(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  WaitTarget target{accepted->app(), verb.describe(*accepted), accepted->generation(), verb.goal};
+  WaitTarget target{accepted->app(), verb.describe(*accepted), accepted->generation(), verb.goal,
+                    accepted->revision()};
   return FinishChanges(context, {{std::move(target), *accepted, began}});
 }
 

@@ -74,6 +74,9 @@ class CommandLine {
   bool quiet_ = false;
 };
 
+// "see ctl scale --help": where usage errors point to.
+std::string HelpHint(const CLI::App& root);
+
 // The optional positional APP, as most commands have it.
 CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
 // -f FILE, repeatable.

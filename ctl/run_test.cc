@@ -19,6 +19,7 @@ namespace pando::ctl {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
@@ -243,7 +244,7 @@ TEST_F(RunTest, RolloutsAreUndonePausedAndResumed) {
   EXPECT_EQ(Run({"rollout", "undo", "web", "--to", "0"}).code, 2);
   EXPECT_EQ(Run({"rollout", "stop", "web"}).code, 2);
   EXPECT_EQ(Run({"rollout", "status", "web", "--to", "r3"}).err,
-            "ctl: --to is for undo, not for status (see ctl --help)\n");
+            "ctl: --to is for undo, not for status (see ctl rollout --help)\n");
   EXPECT_EQ(Run({"rollout", "undo", "web", "--all"}).code, 2);
 }
 
@@ -658,6 +659,50 @@ TEST_F(RunTest, EventsTellWhatHappened) {
   EXPECT_THAT(admin_.calls().back(), MatchesRegex("Events tail: 5 since_unix_ms: [0-9]+"));
   EXPECT_THAT(Run({"events", "--since", "yesterday"}).err,
               StartsWith("ctl: --since: \"yesterday\" is not a duration"));
+}
+
+TEST_F(RunTest, EventsAreFollowedOverARestartOfTheController) {
+  const auto event = [](int number) {
+    return Parse<v1::Event>(absl::StrCat("sequence: ", number, " time_unix_ms: ", 1000 * number,
+                                         " kind: 'placed' app: 'web' message: 'no ", number, "'"));
+  };
+  admin_.PlanEventStreams({{{event(1), event(2)}, {grpc::StatusCode::UNAVAILABLE, "shuts down"}},
+                           {{event(2), event(3)}, grpc::Status::OK},
+                           {{event(3)}, {grpc::StatusCode::INTERNAL, "the end"}}});
+  const Output output = Run({"events", "web", "-f", "--tail", "5"});
+  EXPECT_EQ(output.code, 1);
+  EXPECT_THAT(output.out, MatchesRegex(".*no 1\n.*no 2\n.*no 3\n"));
+  EXPECT_THAT(output.err, StartsWith("ctl: the controller went away; waiting for it to return\n"));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Events app: \"web\" follow: true tail: 5",
+                                          "Events app: \"web\" follow: true since_unix_ms: 2000",
+                                          "Events app: \"web\" follow: true since_unix_ms: 3000"));
+}
+
+TEST_F(RunTest, UsageErrorsPointToTheCommandsHelp) {
+  EXPECT_EQ(Run({"events", "--tail", "x"}).err,
+            "ctl: --tail: \"x\" is not a number (allowed: 0, 1, ...) (see ctl events --help)\n");
+  EXPECT_EQ(Run({"scale", "web=1", "--if-generation", "-1"}).err,
+            "ctl: --if-generation: \"-1\" is not a number (allowed: 0, 1, ...) (see ctl scale "
+            "--help)\n");
+  EXPECT_THAT(Run({"why"}).err, EndsWith("is required (see ctl why --help)\n"));
+  EXPECT_THAT(Run({"scale", "web=x"}).err, EndsWith("(see ctl scale --help)\n"));
+  EXPECT_THAT(Run({"ps", "--timeout", "x"}).err, EndsWith("(see ctl ps --help)\n"));
+  EXPECT_THAT(Run({"nothing"}).err, EndsWith("(see ctl --help)\n"));
+}
+
+TEST_F(RunTest, ARolloutThatIsPausedIsNotWaitedFor) {
+  admin_.ShowViews(
+      {View("available: 2 outdated: 6 step: 1 steps: 2 rollout: PAUSED "
+            "loads { revision: 3 requests: 50 errors: 1 }")});
+  const Output output = Run({"rollout", "status", "web"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, StartsWith("web r3 paused in step 1/2: in rotation 2/8, old 6; go on "
+                                     "with: ctl rollout resume web\n"));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r3 +50 +2.0%"));
+  admin_.ShowViews({v1::ClusterView()});
+  const Output none = Run({"rollout", "status"});
+  EXPECT_EQ(none.code, 8);
+  EXPECT_EQ(none.err, "ctl: there is no app yet\n");
 }
 
 TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {

@@ -262,6 +262,25 @@ TEST_F(AdminChangesTest, WhatCannotWorkIsRefusedWithItsPlaceInTheFile) {
   EXPECT_EQ(App().name(), "web");
 }
 
+TEST_F(AdminChangesTest, EventsOfAnAppThatNeverWasAreAnError) {
+  Apply(Spec(kWeb));
+  v1::EventsRequest request;
+  request.set_app("wbe");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  const auto stream = admin_->Events(&context, request);
+  v1::Event event;
+  EXPECT_FALSE(stream->Read(&event));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "no app wbe; there are: web");
+  // Those of one that is gone are still told.
+  v1::ChangeResponse response;
+  EXPECT_TRUE(Call(&v1::Admin::Stub::Remove, v1::AppRequest(), &response).ok());
+  request.set_app("web");
+  EXPECT_THAT(Events(request), ::testing::Not(::testing::IsEmpty()));
+}
+
 TEST_F(AdminChangesTest, EventsAreBoundedByAge) {
   StopController();
   const int64_t now = absl::ToUnixMillis(absl::Now());
