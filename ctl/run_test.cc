@@ -678,6 +678,14 @@ TEST_F(RunTest, EventsAreFollowedOverARestartOfTheController) {
                                           "Events app: \"web\" follow: true since_unix_ms: 3000"));
 }
 
+TEST_F(RunTest, AWatchOfAnAppThatIsNotThereIsAnError) {
+  admin_.FailAll(grpc::Status(grpc::StatusCode::NOT_FOUND, "no app wbe; there are: web"));
+  const Output output = Run({"ps", "wbe", "-w"});
+  EXPECT_EQ(output.code, 8);
+  EXPECT_EQ(output.err, "ctl: no app wbe; there are: web\n");
+  EXPECT_THAT(admin_.calls(), ElementsAre("GetCluster app: \"wbe\""));
+}
+
 TEST_F(RunTest, UsageErrorsPointToTheCommandsHelp) {
   EXPECT_EQ(Run({"events", "--tail", "x"}).err,
             "ctl: --tail: \"x\" is not a number (allowed: 0, 1, ...) (see ctl events --help)\n");
