@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "agent/adoption.h"
 #include "agent/agent_metrics.h"
 #include "agent/agent_state.h"
 #include "agent/artifact_keeper.h"
@@ -69,15 +70,20 @@ class AgentLoop {
  private:
   struct Running {
     uint32_t incarnation = 0;
-    Instant spawned_at;
+    std::optional<Instant> spawned_at;  // until it was told to run
     pid_t shim_pid = 0;
     Cgroup group;
     std::unique_ptr<ShimClient> shim;
     std::string failure;                        // why the app could not be started
+    bool exit_told = false;                     // of the app
     std::optional<ProbeCommand> probe_command;  // made for the first probe by command
   };
 
-  void Adopt(const std::string& id, const InstanceDir& dir);
+  // What was ordered when the instance was started.
+  Assignment Describe(const std::string& id, const InstanceDir& dir) const;
+  void OnFound(Assignment assignment, FoundInstance found);
+  void OnOverdue(const Assignment& assignment, const absl::Status& why);
+  void OnFoundLater();
   absl::Status CheckOrders(const v1::Orders& orders, const std::vector<Assignment>& wanted) const;
   absl::Status KeepOrders(const v1::Orders& orders);
   void Postpone(const v1::Orders& orders, const std::vector<Assignment>& wanted,
@@ -97,10 +103,15 @@ class AgentLoop {
   void CollectArtifactsSoon();
   // What is ordered, with the node's own paths.
   std::vector<Assignment> Ordered(const v1::Orders& orders) const;
+  std::vector<Assignment> LastOrdered() const;
+  void Apply(std::vector<Assignment> wanted);
   void SpawnNext();
   void SpawnNow(const Spawn& spawn);
   void Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim);
   void OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event);
+  void OnExit(const AssignmentId& id, const ShimExited& exited);
+  void OnShimEnded(const AssignmentId& id, uint32_t incarnation);
+  void KeepState(const InstanceStatus& status);
   void ScheduleWake();
   void CheckStopped();
   // Runs `task` on the loop unless this is gone by then.
@@ -116,6 +127,7 @@ class AgentLoop {
   ArtifactKeeper artifacts_;
   Launcher launcher_;
   Prober prober_;
+  Adoption adoption_;
   // The newest lines of the instance's log, as they were when it exited.
   void ReadLastLines(const InstanceStatus& status);
   v1::InstanceStatus ToMessage(const InstanceStatus& status) const;
@@ -123,9 +135,12 @@ class AgentLoop {
   std::map<AssignmentId, std::vector<std::string>> last_lines_;
   std::map<AssignmentId, std::vector<std::string>> prepare_lines_;  // until they are told
   std::map<AssignmentId, Running> running_;
+  std::map<AssignmentId, InstanceStatus> overdue_;   // what adoption_ still looks for
+  std::map<AssignmentId, StateRecord> kept_states_;  // on the disk
   std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
   std::optional<Instant> wake_at_;
   bool collecting_ = false;
+  bool halted_ = false;
   uint64_t orders_version_ = 0;
   std::optional<v1::Orders> unkept_;  // the newest, when they could not be kept
   bool retry_scheduled_ = false;

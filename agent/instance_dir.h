@@ -41,6 +41,7 @@ struct StateRecord {
   Phase phase = Phase::kStarting;
   uint32_t failed_starts = 0;
   uint32_t oom_kills = 0;
+  bool operator==(const StateRecord&) const = default;
 };
 
 class InstanceDir {
@@ -59,7 +60,7 @@ class InstanceDir {
   std::optional<ExitRecord> ReadExit() const;
   std::optional<StateRecord> ReadState() const;
   // Not synced: after a power cut no process is left whose health could be remembered.
-  void WriteState(const StateRecord& state) const;
+  absl::Status WriteState(const StateRecord& state) const;
 
   // Before the group is made; empty when there is none. Not synced: a power cut ends groups too.
   absl::Status WriteCgroup(const Cgroup& group) const;
@@ -70,7 +71,7 @@ class InstanceDir {
 
   // kUnavailable: a shim holds it, so one is running.
   absl::StatusOr<UniqueFd> Lock() const;
-  // A connection to the shim's socket.
+  // A connection to the shim's socket; waits for no room there.
   absl::StatusOr<UniqueFd> Connect() const;
 
  private:
