@@ -90,8 +90,8 @@ void AgentLoop::StopInstances(std::function<void()> done) {
   supervisor_.Halt(loop_.Now(), actions);
   CarryOut(actions);
   artifacts_.ForgetAll();
-  for (const Spawn& spawn : std::exchange(spawns_, {})) {
-    Feed(spawn.id, CannotStart{spawn.incarnation, "the agent was stopped"});
+  for (const QueuedSpawn& queued : std::exchange(spawns_, {})) {
+    Feed(queued.spawn.id, CannotStart{queued.spawn.incarnation, "the agent was stopped"});
   }
   on_stopped_ = std::move(done);
   CheckStopped();
@@ -148,19 +148,19 @@ void AgentLoop::CollectArtifactsSoon() {
 }
 
 void AgentLoop::Enqueue(const Spawn& spawn) {
-  spawns_.push_back(spawn);
+  spawns_.push_back({spawn, loop_.Now()});
   if (spawns_.size() == 1) Later(Millis{0}, [this] { SpawnNext(); });
 }
 
 void AgentLoop::SpawnNext() {
   if (spawns_.empty()) return;
-  const Spawn spawn = spawns_.front();
-  SpawnNow(spawn);
+  const QueuedSpawn queued = spawns_.front();
+  SpawnNow(queued.spawn, queued.decided_at);
   if (!spawns_.empty()) spawns_.pop_front();
   if (!spawns_.empty()) Later(Millis{0}, [this] { SpawnNext(); });
 }
 
-void AgentLoop::SpawnNow(const Spawn& spawn) {
+void AgentLoop::SpawnNow(const Spawn& spawn, Instant decided_at) {
   const Assignment* const assignment = supervisor_.Find(spawn.id);
   if (assignment == nullptr) return;
   InstanceDir dir = state_.InstanceOf(spawn.id.value);
@@ -170,16 +170,17 @@ void AgentLoop::SpawnNow(const Spawn& spawn) {
   absl::StatusOr<SpawnedShim> shim =
       created.ok() ? launcher_.Launch(*assignment, spawn, dir) : std::move(created);
   if (shim.ok()) {
-    Watch(spawn.id, spawn.incarnation, *std::move(shim));
+    Watch(spawn.id, spawn.incarnation, *std::move(shim), decided_at);
   } else {
     Feed(spawn.id, CannotStart{spawn.incarnation, std::string(shim.status().message())});
   }
 }
 
-void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim) {
+void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim,
+                      std::optional<Instant> decided_at) {
   Running& running = running_[id];
   running.incarnation = incarnation;
-  running.spawned_at = shim.app ? std::nullopt : std::optional(loop_.Now());
+  running.decided_at = decided_at;
   running.exit_told = false;
   running.probe_command.reset();
   running.shim_pid = shim.id.pid;
@@ -191,9 +192,10 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
 
 void AgentLoop::OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event) {
   if (const auto* started = std::get_if<ShimRunning>(&event)) {
-    if (const auto began = std::exchange(running_[id].spawned_at, std::nullopt)) {
+    if (const auto decided_at = std::exchange(running_[id].decided_at, std::nullopt)) {
       metrics_.starts_total.Increment();
-      metrics_.spawn_seconds.Observe(std::chrono::duration<double>(loop_.Now() - *began).count());
+      metrics_.spawn_seconds.Observe(
+          std::chrono::duration<double>(loop_.Now() - *decided_at).count());
     }
     Feed(id, Started{incarnation, started->app.pid, started->port, started->started_unix_ms});
   } else if (const auto* failed = std::get_if<ShimFailed>(&event)) {

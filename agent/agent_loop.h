@@ -70,13 +70,18 @@ class AgentLoop {
  private:
   struct Running {
     uint32_t incarnation = 0;
-    std::optional<Instant> spawned_at;  // until it was told to run
+    std::optional<Instant> decided_at;  // that it is started; until it is told to run
     pid_t shim_pid = 0;
     Cgroup group;
     std::unique_ptr<ShimClient> shim;
     std::string failure;                        // why the app could not be started
     bool exit_told = false;                     // of the app
     std::optional<ProbeCommand> probe_command;  // made for the first probe by command
+  };
+
+  struct QueuedSpawn {
+    Spawn spawn;
+    Instant decided_at;
   };
 
   // What was ordered when the instance was started.
@@ -106,8 +111,10 @@ class AgentLoop {
   std::vector<Assignment> LastOrdered() const;
   void Apply(std::vector<Assignment> wanted);
   void SpawnNext();
-  void SpawnNow(const Spawn& spawn);
-  void Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim);
+  void SpawnNow(const Spawn& spawn, Instant decided_at);
+  // `decided_at`: when it was to be started; nothing when it runs already.
+  void Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim,
+             std::optional<Instant> decided_at);
   void OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event);
   void OnExit(const AssignmentId& id, const ShimExited& exited);
   void OnShimEnded(const AssignmentId& id, uint32_t incarnation);
@@ -137,7 +144,8 @@ class AgentLoop {
   std::map<AssignmentId, Running> running_;
   std::map<AssignmentId, InstanceStatus> overdue_;   // what adoption_ still looks for
   std::map<AssignmentId, StateRecord> kept_states_;  // on the disk
-  std::deque<Spawn> spawns_;  // one a turn: a hundred starts do not hold up probes and messages
+  // One a turn: a hundred starts do not hold up probes and messages.
+  std::deque<QueuedSpawn> spawns_;
   std::optional<Instant> wake_at_;
   bool collecting_ = false;
   bool halted_ = false;

@@ -40,6 +40,7 @@ Assignment AgentLoop::Describe(const std::string& id, const InstanceDir& dir) co
   if (bytes.ok() && order.ParseFromString(*bytes)) assignments = Ordered(order);
   if (assignments.size() == 1 && assignments[0].id.value == id) return std::move(assignments[0]);
   // Cut short before its first start, or spoilt: it is stopped unless the orders describe it.
+  dir.DropOrder();
   if (state_.orders()) assignments = Ordered(Excerpt(*state_.orders(), id));
   if (assignments.size() != 1) assignments = {Assignment{}};
   assignments[0].id = {id};
@@ -54,7 +55,7 @@ void AgentLoop::OnFound(Assignment assignment, FoundInstance found) {
     LogInfo("instance taken over", {{"instance", InstanceName(assignment)},
                                     {"pid", absl::StrCat(found.remains.pid)},
                                     {"port", absl::StrCat(found.remains.port)}});
-    Watch(id, found.remains.incarnation, *std::move(found.shim));
+    Watch(id, found.remains.incarnation, *std::move(found.shim), std::nullopt);
   }
   supervisor_.Adopt(std::move(assignment), found.remains, loop_.Now());
 }

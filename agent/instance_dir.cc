@@ -89,8 +89,10 @@ absl::Status InstanceDir::Create(const std::string& order_bytes) {
   }
   const std::string order = absl::StrCat(path_, "/", kOrderFile);
   if (access(order.c_str(), F_OK) == 0) return absl::OkStatus();
-  return WriteFileAtomically(order, order_bytes);
+  return WriteFast(order, order_bytes);
 }
+
+void InstanceDir::DropOrder() const { unlink(absl::StrCat(path_, "/", kOrderFile).c_str()); }
 
 absl::StatusOr<std::string> InstanceDir::ReadOrder() const {
   return ReadFile(absl::StrCat(path_, "/", kOrderFile));

@@ -50,9 +50,13 @@ class InstanceDir {
 
   const std::string& path() const { return path_; }
 
-  // Makes the directory and keeps the order. Does nothing when both are there.
+  // Makes the directory and keeps the order. Does nothing when both are there. Not synced: a power
+  // cut leaves nothing running that would have to be known by it, and what has to be started is in
+  // the agent's orders.
   absl::Status Create(const std::string& order_bytes);
   absl::StatusOr<std::string> ReadOrder() const;
+  // Of an order that is spoilt: the next Create keeps another one.
+  void DropOrder() const;
   void Remove() const;
 
   // Nothing when there is none, or none that can be read.
