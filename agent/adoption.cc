@@ -1,6 +1,7 @@
 #include "agent/adoption.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "agent/process.h"
@@ -61,7 +62,11 @@ void Adoption::LookAgainSoon() {
 
 void Adoption::LookAgain() {
   scheduled_ = false;
-  if (std::erase_if(open_, [this](auto& one) { return Look(one.second); }) > 0) handlers_.later();
+  const size_t before = open_.size();
+  for (auto one = open_.begin(); one != open_.end();) {
+    one = Look(one->second) ? open_.erase(one) : std::next(one);
+  }
+  if (open_.size() < before) handlers_.later();
   if (!open_.empty()) LookAgainSoon();
 }
 
