@@ -66,6 +66,7 @@ void AgentLoop::OnOverdue(const Assignment& assignment, const absl::Status& why)
   InstanceStatus& status = overdue_[assignment.id] = FailedStatus(assignment);
   status.detail = absl::StrCat("not taken over after the agent's restart: ", reason);
   uplink_.status(ToProto(status));
+  CheckStopped();  // an end does not wait for it any more
 }
 
 std::vector<Assignment> AgentLoop::LastOrdered() const {
