@@ -40,7 +40,7 @@ Assignment AgentLoop::Describe(const std::string& id, const InstanceDir& dir) co
   if (bytes.ok() && order.ParseFromString(*bytes)) assignments = Ordered(order);
   if (assignments.size() == 1 && assignments[0].id.value == id) return std::move(assignments[0]);
   // Cut short before its first start, or spoilt: it is stopped unless the orders describe it.
-  dir.DropOrder();
+  if (bytes.ok()) dir.DropOrder();
   if (state_.orders()) assignments = Ordered(Excerpt(*state_.orders(), id));
   if (assignments.size() != 1) assignments = {Assignment{}};
   assignments[0].id = {id};
@@ -65,6 +65,7 @@ void AgentLoop::OnOverdue(const Assignment& assignment, const absl::Status& why)
   LogError("instance is not taken over", {{"assignment", assignment.id.value}, {"reason", reason}});
   InstanceStatus& status = overdue_[assignment.id] = FailedStatus(assignment);
   status.detail = absl::StrCat("not taken over after the agent's restart: ", reason);
+  metrics_.SetPhase(status.assignment, status.phase);
   uplink_.status(ToProto(status));
   CheckStopped();  // an end does not wait for it any more
 }
