@@ -198,8 +198,8 @@ TEST_F(AgentLoopTest, WithoutGroupsAKilledShimLeavesNothingThatBearsItsMark) {
   kill(shim, SIGKILL);
   ASSERT_TRUE(Eventually([&] { return !IsAlive(shim); }));
   StartAgent();
-  for (const pid_t pid : second) EXPECT_FALSE(IsAlive(pid)) << pid;
   AwaitReady(3);
+  for (const pid_t pid : second) EXPECT_FALSE(IsAlive(pid)) << pid;
 }
 
 }  // namespace

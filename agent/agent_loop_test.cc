@@ -171,9 +171,9 @@ TEST_F(AgentLoopTest, AShimKilledWhileTheAgentWasAwayLeavesNoApp) {
   kill(shim, SIGKILL);
   ASSERT_TRUE(Eventually([&] { return !IsAlive(shim); }));
   StartAgent();
+  AwaitReady(2);
   EXPECT_FALSE(IsAlive(static_cast<pid_t>(before.pid())));
   EXPECT_EQ(History().at(0).detail(), "its shim was killed");
-  AwaitReady(2);
 }
 
 TEST_F(AgentLoopTest, SaysWhyAnAppCannotBeStarted) {

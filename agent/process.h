@@ -23,6 +23,7 @@ std::string BootId();
 struct ProcessId {
   pid_t pid = 0;
   uint64_t start_time = 0;  // clock ticks since boot
+  bool operator==(const ProcessId&) const = default;
 };
 
 // A descriptor of the process, or nothing when it does not run any more.
@@ -51,6 +52,7 @@ struct ShimLaunch {
 };
 struct SpawnedShim {
   ProcessId id;
+  std::optional<ProcessId> app;  // of one that is taken over; else the session tells
   UniqueFd pidfd;
   UniqueFd session;
   Cgroup group;
