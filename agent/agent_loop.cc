@@ -190,6 +190,7 @@ void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage
     const bool held =
         !running->second.group.empty() && groups_ != nullptr && groups_->limits_memory();
     if (!held) Feed(id, MemoryUsed{used.incarnation, used.usage.memory_bytes});
+    if (used.oom_kills > 0) Feed(id, OomKillsCounted{used.incarnation, used.oom_kills});
   }
 }
 
@@ -383,7 +384,8 @@ void AgentLoop::Do(const Report& report) {
   uplink_.status(ToMessage(status));
   // Last: the controller hears of an exit without waiting for the disk.
   state_.InstanceOf(status.assignment.value)
-      .WriteState({status.incarnation, status.phase, status.failed_starts, status.oom_kills});
+      .WriteState({status.incarnation, status.phase, status.failed_starts, status.oom_kills,
+                   status.child_oom_kills});
 }
 
 void AgentLoop::Do(const Gone& gone) {

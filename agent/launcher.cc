@@ -215,7 +215,10 @@ absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::st
   }
   if (state) remains.failed_starts = state->failed_starts;
   if (state) remains.oom_kills = state->oom_kills;
-  if (state && state->incarnation == remains.incarnation) remains.phase = state->phase;
+  if (state && state->incarnation == remains.incarnation) {
+    remains.phase = state->phase;
+    remains.child_oom_kills = state->child_oom_kills;
+  }
   return found;
 }
 
