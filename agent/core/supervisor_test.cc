@@ -375,7 +375,10 @@ TEST_F(SupervisorTest, ChildrenKilledForWantOfMemoryAreToldOnceItHasOutlivedThem
 }
 
 TEST_F(SupervisorTest, KilledChildrenAreRememberedByTheNextAgent) {
-  Remains remains = {.incarnation = 4, .phase = Phase::kReady, .port = 20'001, .pid = 77};
+  Remains remains;
+  remains.incarnation = 4;
+  remains.phase = Phase::kReady;
+  remains.pid = 77;
   remains.child_oom_kills = 2;
   supervisor_.Adopt(Web(), remains, now_);
   SetOrders({Web()});
