@@ -183,6 +183,18 @@ std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
   return subjects;
 }
 
+std::vector<DelayWatch::Subject> AgentLoop::PageSubjects() const {
+  std::vector<DelayWatch::Subject> subjects;
+  for (const auto& [id, running] : running_) {
+    const Assignment* const assignment = supervisor_.Find(id);
+    if (assignment == nullptr || assignment->metrics_path.empty()) continue;
+    const InstanceStatus status = *supervisor_.StatusOf(id);
+    if (status.phase != Phase::kReady && status.phase != Phase::kUnhealthy) continue;
+    subjects.push_back({id, running.incarnation, status.port, assignment->metrics_path});
+  }
+  return subjects;
+}
+
 void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage) {
   for (const auto& [id, used] : usage) {
     const auto running = running_.find(id);

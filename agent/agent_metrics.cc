@@ -27,10 +27,16 @@ const MetricDefinition kSpawnSeconds{"pando_agent_spawn_seconds",
 const MetricDefinition kInstances{
     "pando_agent_instances", MetricType::Gauge, "Instances on this node by phase", {"phase"}};
 
+const MetricDefinition kPages{"pando_agent_app_pages_total",
+                              MetricType::Counter,
+                              "Pages of instances' own metrics (metrics.path) asked for the delay "
+                              "of their event loops: read, or failed",
+                              {"result"}};
+
 }  // namespace
 
 std::vector<MetricDefinition> AgentMetrics::Definitions() {
-  return {kInstances, kStarts, kExits, kProbes, kProbeFailures, kSpawnSeconds, kConnected};
+  return {kInstances, kStarts, kExits, kProbes, kProbeFailures, kSpawnSeconds, kPages, kConnected};
 }
 
 AgentMetrics::AgentMetrics(Metrics& metrics)
@@ -41,6 +47,8 @@ AgentMetrics::AgentMetrics(Metrics& metrics)
       connected(AddGauge(metrics, kConnected)),
       spawn_seconds(AddHistogram(metrics, kSpawnSeconds,
                                  {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1})),
+      pages_read_(AddCounterFamily(metrics, kPages).Add({{"result", "read"}})),
+      pages_failed_(AddCounterFamily(metrics, kPages).Add({{"result", "failed"}})),
       instances_(AddGaugeFamily(metrics, kInstances)) {
   for (Phase phase : {Phase::kStarting, Phase::kReady, Phase::kUnhealthy, Phase::kBackoff,
                       Phase::kStopping, Phase::kFailed, Phase::kPreparing}) {

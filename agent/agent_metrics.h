@@ -22,6 +22,9 @@ class AgentMetrics {
 
   static std::vector<MetricDefinition> Definitions();
 
+  // Of an app's page for Prometheus. Thread-safe.
+  void CountPage(bool read) { (read ? pages_read_ : pages_failed_).Increment(); }
+
   void SetPhase(const AssignmentId& id, Phase phase);
   void Forget(const AssignmentId& id);
 
@@ -33,6 +36,8 @@ class AgentMetrics {
   prometheus::Histogram& spawn_seconds;
 
  private:
+  prometheus::Counter& pages_read_;
+  prometheus::Counter& pages_failed_;
   prometheus::Family<prometheus::Gauge>& instances_;
   std::map<AssignmentId, Phase> phases_;
 };

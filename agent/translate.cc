@@ -88,6 +88,7 @@ Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) 
   assignment.revision = ordered.revision();
   assignment.artifact = ToArtifact(spec.source());
   assignment.command = ToCommandLine(spec);
+  assignment.metrics_path = spec.metrics().path();
   assignment.probe = ToProbePolicy(spec.health());
   if (spec.has_startup()) assignment.startup_probe = ToProbePolicy(spec.startup());
   if (spec.has_liveness()) assignment.liveness_probe = ToProbePolicy(spec.liveness());

@@ -90,8 +90,9 @@ struct Assignment {
   uint32_t slot = 0;  // from 1
   uint32_t revision = 0;
   Artifact artifact;
-  CommandLine command;                        // with an artifact, its `dir` is relative to that
-  ProbePolicy probe;                          // readiness
+  std::string metrics_path;  // of its page for Prometheus, on its port; empty: it has none
+  CommandLine command;       // with an artifact, its `dir` is relative to that
+  ProbePolicy probe;         // readiness
   std::optional<ProbePolicy> startup_probe;   // passes before the others begin; none: at once
   std::optional<ProbePolicy> liveness_probe;  // fails, and it is started again; none: never
   StopPolicy stop;
