@@ -39,7 +39,11 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
-      artifacts_(loop, {.dir = state.ArtifactsPath(), .controller = config.controller}, random_()),
+      artifacts_(loop, metrics.artifacts,
+                 {.dir = state.ArtifactsPath(),
+                  .controller = config.controller,
+                  .shim_path = config.shim_path},
+                 random_()),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
       prober_(loop) {}
 

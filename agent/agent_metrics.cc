@@ -36,11 +36,15 @@ const MetricDefinition kPages{"pando_agent_app_pages_total",
 }  // namespace
 
 std::vector<MetricDefinition> AgentMetrics::Definitions() {
-  return {kInstances, kStarts, kExits, kProbes, kProbeFailures, kSpawnSeconds, kPages, kConnected};
+  std::vector<MetricDefinition> all = {kInstances,     kStarts,       kExits, kProbes,
+                                       kProbeFailures, kSpawnSeconds, kPages, kConnected};
+  for (const MetricDefinition& one : ArtifactMetrics::Definitions()) all.push_back(one);
+  return all;
 }
 
 AgentMetrics::AgentMetrics(Metrics& metrics)
-    : starts_total(AddCounter(metrics, kStarts)),
+    : artifacts(metrics),
+      starts_total(AddCounter(metrics, kStarts)),
       exits_total(AddCounter(metrics, kExits)),
       probes_total(AddCounter(metrics, kProbes)),
       probe_failures_total(AddCounter(metrics, kProbeFailures)),

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "agent/artifact_metrics.h"
 #include "agent/core/phase.h"
 #include "common/base/ids.h"
 #include "common/runtime/metric_definition.h"
@@ -28,6 +29,7 @@ class AgentMetrics {
   void SetPhase(const AssignmentId& id, Phase phase);
   void Forget(const AssignmentId& id);
 
+  ArtifactMetrics artifacts;
   prometheus::Counter& starts_total;
   prometheus::Counter& exits_total;
   prometheus::Counter& probes_total;

@@ -15,7 +15,7 @@
 namespace pando::agent {
 
 struct PageLimits {
-  Millis timeout{2'000};
+  Millis timeout{5'000};  // of an app that is busy one would like to hear most
   size_t bytes = 1 << 20;
 };
 

@@ -80,6 +80,9 @@ struct Artifact {
   uint64_t size_bytes = 0;
   std::vector<std::string> install;  // argv; empty: there is no such step
   Millis install_timeout{600'000};
+  // As whom the step runs, as in Isolation; empty where there is no step.
+  std::string user;
+  std::string group;
 
   bool operator==(const Artifact&) const = default;
 };
