@@ -38,7 +38,11 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
-      artifacts_(loop, {.dir = state.ArtifactsPath(), .controller = config.controller}, random_()),
+      artifacts_(loop, metrics.artifacts,
+                 {.dir = state.ArtifactsPath(),
+                  .controller = config.controller,
+                  .shim_path = config.shim_path},
+                 random_()),
       earlier_logs_(state.EarlierLogsPath()),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
       prober_(loop),
@@ -66,6 +70,18 @@ std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
     const Assignment* const assignment = supervisor_.Find(id);
     subjects.push_back({id, running.incarnation, running.shim_pid, running.group,
                         assignment != nullptr ? assignment->limits.memory_bytes : 0});
+  }
+  return subjects;
+}
+
+std::vector<DelayWatch::Subject> AgentLoop::PageSubjects() const {
+  std::vector<DelayWatch::Subject> subjects;
+  for (const auto& [id, running] : running_) {
+    const Assignment* const assignment = supervisor_.Find(id);
+    if (assignment == nullptr || assignment->metrics_path.empty()) continue;
+    const InstanceStatus status = *supervisor_.StatusOf(id);
+    if (status.phase != Phase::kReady && status.phase != Phase::kUnhealthy) continue;
+    subjects.push_back({id, running.incarnation, status.port, assignment->metrics_path});
   }
   return subjects;
 }

@@ -19,6 +19,7 @@
 #include "agent/agent_state.h"
 #include "agent/artifact_keeper.h"
 #include "agent/core/supervisor.h"
+#include "agent/delay_watch.h"
 #include "agent/earlier_logs.h"
 #include "agent/launcher.h"
 #include "agent/prober.h"
@@ -56,6 +57,8 @@ class AgentLoop {
   std::vector<v1::InstanceStatus> Statuses() const;
   // The shims that run: whose usage is to be read.
   std::vector<UsageSampler::Subject> UsageSubjects() const;
+  // Those that serve and have a page for Prometheus.
+  std::vector<DelayWatch::Subject> PageSubjects() const;
   // As the sampler read it: where no control group holds memory, too much of it ends an instance.
   void OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage);
   // The version of the orders carried out last; 0 before the first.

@@ -534,5 +534,12 @@ TEST_F(LivenessTest, TheStartupProbeComesFirstAndItsFailureIsTold) {
   EXPECT_EQ(Status().detail, "not ready within 30 s: exit code 1: not yet");
 }
 
+TEST_F(SupervisorTest, TellsOfOneInstance) {
+  SetOrders({Web()});
+  MakeReady();
+  EXPECT_EQ(supervisor_.StatusOf(kWeb1), Status());
+  EXPECT_EQ(supervisor_.StatusOf({"web.2-b"}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace pando::agent

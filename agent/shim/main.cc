@@ -4,8 +4,8 @@
 //            [--new-privileges allowed] [--tmp private] [--read-only PATH]... -- COMMAND [ARG]...
 // pando-shim --run probe --instance-dir D [the same limits...] -- COMMAND [ARG]...
 //
-// Started by pando-agent, one per running instance, or for a probe; not for people. Its environment
-// is the app's.
+// Started by pando-agent, one per running instance; with --run probe in front of a command: a
+// probe's, or an install step's. Not for people. Its environment is the app's.
 // Descriptors 3, 4 and 5 are inherited: see protocol.h.
 #include <fcntl.h>
 #include <stdio.h>

@@ -18,7 +18,8 @@ using testing::HasSubstr;
 // Cuts its first upload after some messages, with what came of them kept.
 class CuttingService final : public v1::Artifacts::Service {
  public:
-  explicit CuttingService(ArtifactStore& store) : store_(store), service_(store) {}
+  CuttingService(ArtifactStore& store, Metrics& metrics)
+      : store_(store), service_(store, metrics) {}
 
   void CutAfter(int messages) { cut_after_ = messages; }
   int uploads() const { return uploads_; }
@@ -55,7 +56,7 @@ class ArtifactTransferTest : public testing::Test {
  protected:
   void Start(ArtifactLimits limits) {
     store_ = *ArtifactStore::Open(dir_ / "artifacts", limits);
-    service_ = std::make_unique<CuttingService>(*store_);
+    service_ = std::make_unique<CuttingService>(*store_, metrics_);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(service_.get());
@@ -95,6 +96,7 @@ class ArtifactTransferTest : public testing::Test {
     return bytes;
   }
 
+  Metrics metrics_{"test"};
   const TestDir dir_;
   std::unique_ptr<ArtifactStore> store_;
   std::unique_ptr<CuttingService> service_;
@@ -126,6 +128,37 @@ TEST_F(ArtifactTransferTest, WhatWasUploadedIsFetched) {
   ASSERT_EQ(Upload(file), absl::OkStatus());
   EXPECT_THAT(progress_, ElementsAre(file.bytes));
   EXPECT_EQ(service_->uploads(), 1);
+  const std::string metrics = metrics_.Serialize();
+  for (const char* line :
+       {"pando_artifact_transfers{direction=\"upload\"} 0\n",
+        "pando_artifact_transfers_total{direction=\"upload\",result=\"done\"} 1\n",
+        "pando_artifact_transfers_total{direction=\"fetch\",result=\"done\"} 3\n",
+        "pando_artifact_transfers_total{direction=\"fetch\",result=\"refused\"} 1\n",
+        "pando_artifact_transfer_bytes_total{direction=\"upload\"} 3000001\n",
+        "pando_artifact_transfer_bytes_total{direction=\"fetch\"} 3001002\n"}) {
+    EXPECT_THAT(metrics, HasSubstr(line));
+  }
+  EXPECT_EQ(store_->totals().artifacts, 1u);
+  EXPECT_EQ(store_->totals().bytes, file.bytes);
+}
+
+TEST_F(ArtifactTransferTest, AFetchWhoseReaderGoesIsCut) {
+  Start(kSmallReserve);
+  const ctl::ArtifactFile file = MakeFile(30'000'001);
+  ASSERT_EQ(Upload(file), absl::OkStatus());
+  grpc::ClientContext context;
+  v1::FetchArtifactRequest request;
+  request.set_digest(file.digest);
+  const auto reader = stub_->Fetch(&context, request);
+  v1::ArtifactChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  context.TryCancel();
+  reader->Finish();
+  server_->Shutdown();  // waits for the call's end
+  server_->Wait();
+  EXPECT_THAT(metrics_.Serialize(),
+              HasSubstr("pando_artifact_transfers_total{direction=\"fetch\",result=\"cut\"} 1\n"));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("pando_artifact_transfers{direction=\"fetch\"} 0\n"));
 }
 
 TEST_F(ArtifactTransferTest, AnUploadThatIsCutGoesOnWhereItWas) {
