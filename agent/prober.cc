@@ -10,6 +10,7 @@
 namespace pando::agent {
 
 namespace asio = boost::asio;
+using asio::ip::tcp;
 using boost::system::error_code;
 
 Prober::~Prober() {
