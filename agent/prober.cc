@@ -8,9 +8,12 @@
 #include "agent/connection_probe.h"
 
 namespace pando::agent {
+namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
+
+}  // namespace
 
 Prober::~Prober() {
   for (const auto& [id, probe] : commands_) probe->Abandon();
