@@ -38,7 +38,12 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
-      artifacts_(loop, {.dir = state.ArtifactsPath(), .controller = config.controller}, random_()),
+      artifacts_(loop, metrics.artifacts,
+                 {.dir = state.ArtifactsPath(),
+                  .controller = config.controller,
+                  .shim_path = config.shim_path},
+                 random_()),
+      earlier_logs_(state.EarlierLogsPath()),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
       prober_(loop),
       adoption_(loop, {.found =
@@ -69,6 +74,18 @@ std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
   return subjects;
 }
 
+std::vector<DelayWatch::Subject> AgentLoop::PageSubjects() const {
+  std::vector<DelayWatch::Subject> subjects;
+  for (const auto& [id, running] : running_) {
+    const Assignment* const assignment = supervisor_.Find(id);
+    if (assignment == nullptr || assignment->metrics_path.empty()) continue;
+    const InstanceStatus status = *supervisor_.StatusOf(id);
+    if (status.phase != Phase::kReady && status.phase != Phase::kUnhealthy) continue;
+    subjects.push_back({id, running.incarnation, status.port, assignment->metrics_path});
+  }
+  return subjects;
+}
+
 void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage) {
   for (const auto& [id, used] : usage) {
     const auto running = running_.find(id);
@@ -76,12 +93,26 @@ void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage
     const bool held =
         !running->second.group.empty() && groups_ != nullptr && groups_->limits_memory();
     if (!held) Feed(id, MemoryUsed{used.incarnation, used.usage.memory_bytes});
+    if (used.oom_kills > 0) Feed(id, OomKillsCounted{used.incarnation, used.oom_kills});
   }
 }
 
 std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
   if (supervisor_.Find({assignment_id}) == nullptr) return "";
   return state_.InstanceOf(assignment_id).path();
+}
+
+std::string AgentLoop::EarlierLogPath(const std::string& assignment_id) const {
+  const Assignment* const assignment = supervisor_.Find({assignment_id});
+  return assignment != nullptr ? earlier_logs_.PathOf(*assignment) : "";
+}
+
+void AgentLoop::KeepLog(const InstanceDir& dir) const {
+  v1::Orders order;
+  const auto bytes = dir.ReadOrder();
+  if (!bytes.ok() || !order.ParseFromString(*bytes)) return;
+  const std::vector<Assignment> assignments = Ordered(order);
+  if (assignments.size() == 1) earlier_logs_.Keep(dir.path(), assignments[0]);
 }
 
 void AgentLoop::StopInstances(std::function<void()> done) {
@@ -288,7 +319,8 @@ void AgentLoop::Do(const Report& report) {
 }
 
 void AgentLoop::KeepState(const InstanceStatus& status) {
-  const StateRecord state{status.incarnation, status.phase, status.failed_starts, status.oom_kills};
+  const StateRecord state{status.incarnation, status.phase, status.failed_starts, status.oom_kills,
+                          status.child_oom_kills};
   StateRecord& kept = kept_states_[status.assignment];
   if (kept == state) return;
   // One that could not be written is written at the next change.
@@ -306,6 +338,7 @@ void AgentLoop::Do(const Gone& gone) {
   CollectArtifactsSoon();
   uplink_.closing(dir.path());
   uplink_.gone(gone.id.value);
+  KeepLog(dir);
   dir.Remove();
 }
 

@@ -19,6 +19,8 @@
 #include "agent/agent_state.h"
 #include "agent/artifact_keeper.h"
 #include "agent/core/supervisor.h"
+#include "agent/delay_watch.h"
+#include "agent/earlier_logs.h"
 #include "agent/launcher.h"
 #include "agent/prober.h"
 #include "agent/shim_client.h"
@@ -55,12 +57,16 @@ class AgentLoop {
   std::vector<v1::InstanceStatus> Statuses() const;
   // The shims that run: whose usage is to be read.
   std::vector<UsageSampler::Subject> UsageSubjects() const;
+  // Those that serve and have a page for Prometheus.
+  std::vector<DelayWatch::Subject> PageSubjects() const;
   // As the sampler read it: where no control group holds memory, too much of it ends an instance.
   void OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage);
   // The version of the orders carried out last; 0 before the first.
   uint64_t orders_version() const { return orders_version_; }
   // Empty when the instance is not known.
   std::string InstancePath(const std::string& assignment_id) const;
+  // Where the log of the slot's assignment before this one may be; empty likewise.
+  std::string EarlierLogPath(const std::string& assignment_id) const;
   Prober& prober() { return prober_; }
 
   // Stops every instance, each with its grace, then calls `done`. Orders stay as they are: the next
@@ -89,6 +95,7 @@ class AgentLoop {
   void OnFound(Assignment assignment, FoundInstance found);
   void OnOverdue(const Assignment& assignment, const absl::Status& why);
   void OnFoundLater();
+  void KeepLog(const InstanceDir& dir) const;
   absl::Status CheckOrders(const v1::Orders& orders, const std::vector<Assignment>& wanted) const;
   absl::Status KeepOrders(const v1::Orders& orders);
   void Postpone(const v1::Orders& orders, const std::vector<Assignment>& wanted,
@@ -132,6 +139,7 @@ class AgentLoop {
   std::mt19937_64 random_;
   Supervisor supervisor_;
   ArtifactKeeper artifacts_;
+  EarlierLogs earlier_logs_;
   Launcher launcher_;
   Prober prober_;
   Adoption adoption_;

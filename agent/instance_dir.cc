@@ -141,6 +141,7 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
   fields->Read("incarnation", state.incarnation);
   fields->Read("failed_starts", state.failed_starts);
   fields->Read("oom_kills", state.oom_kills);
+  fields->Read("child_oom_kills", state.child_oom_kills);
   const auto phase = ParsePhase(fields->Text("phase"));
   if (state.incarnation == 0 || !phase) return std::nullopt;
   state.phase = *phase;
@@ -150,7 +151,8 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
 absl::Status InstanceDir::WriteState(const StateRecord& state) const {
   const std::string text =
       absl::StrCat("incarnation=", state.incarnation, "\nphase=", PhaseName(state.phase),
-                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills, "\n");
+                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills,
+                   "\nchild_oom_kills=", state.child_oom_kills, "\n");
   return WriteFast(absl::StrCat(path_, "/", kStateFile), text);
 }
 

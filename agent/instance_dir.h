@@ -41,6 +41,7 @@ struct StateRecord {
   Phase phase = Phase::kStarting;
   uint32_t failed_starts = 0;
   uint32_t oom_kills = 0;
+  uint64_t child_oom_kills = 0;
   bool operator==(const StateRecord&) const = default;
 };
 

@@ -31,7 +31,9 @@ void Remember(const std::optional<StateRecord>& state, FoundInstance& found) {
   if (!state) return;
   found.remains.failed_starts = state->failed_starts;
   found.remains.oom_kills = state->oom_kills;
-  if (state->incarnation == found.remains.incarnation) found.remains.phase = state->phase;
+  if (state->incarnation != found.remains.incarnation) return;
+  found.remains.phase = state->phase;
+  found.remains.child_oom_kills = state->child_oom_kills;
 }
 
 }  // namespace

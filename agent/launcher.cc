@@ -78,9 +78,11 @@ absl::StatusOr<ShimLaunch> Launcher::Describe(const Assignment& assignment, cons
                          ReadEnvFiles(assignment.command.env_files, assignment.command.dir));
   std::vector<std::string> environment =
       AppEnvironment(environ, account, file_variables, assignment, config_.node, dir.path(), port);
+  bool preloaded = false;
   if (assignment.command.fixed_port != 0) {
-    PANDO_RETURN_IF_ERROR(PreloadFixedPort(assignment.command, port,
-                                           FixedPortLibrary(config_.shim_path), environment));
+    PANDO_ASSIGN_OR_RETURN(
+        preloaded, PreloadFixedPort(assignment.command, port, FixedPortLibrary(config_.shim_path),
+                                    environment));
   }
   const bool counts_processes = config_.groups != nullptr && config_.groups->limits_processes();
   return ShimLaunch{
@@ -90,6 +92,8 @@ absl::StatusOr<ShimLaunch> Launcher::Describe(const Assignment& assignment, cons
       .argv = assignment.command.argv,
       .environment = std::move(environment),
       .port = port,
+      .fixed_port = assignment.command.fixed_port,
+      .preloaded = preloaded,
       .group = config_.groups != nullptr ? config_.groups->At(assignment.id.value) : Cgroup{},
       .open_files = assignment.limits.open_files,
       .processes = counts_processes ? 0 : assignment.limits.processes,

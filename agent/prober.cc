@@ -11,6 +11,7 @@ namespace pando::agent {
 namespace {
 
 namespace asio = boost::asio;
+using asio::ip::tcp;
 using boost::system::error_code;
 
 }  // namespace
@@ -27,13 +28,16 @@ void Prober::Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
   }
 }
 
-void Prober::ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
-  ConnectionProbe::Endpoints endpoints = {{asio::ip::address_v4::loopback(), port}};
+std::vector<tcp::endpoint> Prober::AddressesOf(uint16_t port) const {
+  std::vector<tcp::endpoint> addresses = {{asio::ip::address_v4::loopback(), port}};
   error_code error;
   const auto second = asio::ip::make_address(second_address_, error);
-  if (!error && second != endpoints[0].address()) endpoints.emplace_back(second, port);
-  std::make_shared<ConnectionProbe>(loop_.io(), policy, std::move(done))
-      ->Begin(std::move(endpoints));
+  if (!error && second != addresses[0].address()) addresses.emplace_back(second, port);
+  return addresses;
+}
+
+void Prober::ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
+  std::make_shared<ConnectionProbe>(loop_.io(), policy, std::move(done))->Begin(AddressesOf(port));
 }
 
 void Prober::ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done) {

@@ -1,10 +1,12 @@
 // Health probes of this node's instances: asynchronous, on the loop's thread, each with a timeout.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/core/assignment.h"
@@ -26,6 +28,9 @@ class Prober {
 
   // Where an instance may listen that does not listen on 127.0.0.1: the node's own address.
   void SetSecondAddress(std::string address) { second_address_ = std::move(address); }
+
+  // Where an instance may be found, in the order to try.
+  std::vector<boost::asio::ip::tcp::endpoint> AddressesOf(uint16_t port) const;
 
   // Each calls `done` once, within the timeout, and never before it returns.
   void Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done);

@@ -1,18 +1,16 @@
 #include "agent/prober.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <future>
-#include <mutex>
 #include <thread>
 
+#include "agent/testing/canned_server.h"
 #include "agent/testing/test_harness.h"
 #include "common/runtime/unique_fd.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -24,60 +22,6 @@ using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
 using testing::Each;
 using testing::HasSubstr;
-
-// Answers each connection with the same bytes, or with silence when there are none.
-class Server {
- public:
-  Server(const std::string& address, std::string answer) : answer_(std::move(answer)) {
-    listener_.reset(socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    inet_pton(AF_INET, address.c_str(), &name.sin_addr);
-    socklen_t size = sizeof(name);
-    EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
-    EXPECT_EQ(listen(listener_.get(), 16), 0);
-    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&name), &size);
-    port_ = ntohs(name.sin_port);
-    thread_ = std::thread([this] { Serve(); });
-  }
-  ~Server() {
-    shutdown(listener_.get(), SHUT_RDWR);
-    thread_.join();
-  }
-  uint16_t port() const { return port_; }
-  // The newest one.
-  std::string request() {
-    const std::lock_guard lock(mutex_);
-    return request_;
-  }
-
- private:
-  void Serve() {
-    while (true) {
-      const UniqueFd fd(accept(listener_.get(), nullptr, nullptr));
-      if (!fd.valid()) return;
-      char request[1024];
-      const ssize_t size = read(fd.get(), request, sizeof(request));
-      if (size <= 0) continue;
-      {
-        const std::lock_guard lock(mutex_);
-        request_.assign(request, static_cast<size_t>(size));
-      }
-      if (!answer_.empty()) {
-        (void)!write(fd.get(), answer_.data(), answer_.size());
-      } else {
-        (void)!read(fd.get(), request, sizeof(request));  // until the probe gives up
-      }
-    }
-  }
-
-  UniqueFd listener_;
-  std::string answer_;
-  std::mutex mutex_;
-  std::string request_;
-  uint16_t port_ = 0;
-  std::thread thread_;
-};
 
 class ProberTest : public testing::Test {
  protected:
@@ -122,25 +66,25 @@ TEST_F(ProberTest, HttpAnswersDecide) {
       {"HTT", "it closed the connection without an answer"},
   };
   for (const Case& c : cases) {
-    const Server server("127.0.0.1", c.answer);
+    const CannedServer server("127.0.0.1", c.answer);
     EXPECT_EQ(Probe(server.port()), c.want) << c.answer.substr(0, 30);
   }
 }
 
 TEST_F(ProberTest, SilenceIsAFailureAfterTheTimeout) {
-  const Server server("127.0.0.1", "");
+  const CannedServer server("127.0.0.1", "");
   policy_.timeout = Millis{50};
   EXPECT_EQ(Probe(server.port()), "no answer within 50 ms");
 }
 
 TEST_F(ProberTest, ATcpProbeOnlyConnects) {
-  const Server server("127.0.0.1", "");
+  const CannedServer server("127.0.0.1", "");
   policy_.kind = ProbePolicy::Kind::kTcp;
   EXPECT_EQ(Probe(server.port()), "");
 }
 
 TEST_F(ProberTest, WhatListensOnTheNodesOwnAddressOnlyIsFoundThere) {
-  const Server server("127.0.0.2", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer server("127.0.0.2", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_EQ(Probe(server.port()), "connection refused");
   prober_.SetSecondAddress("127.0.0.2");
   EXPECT_EQ(Probe(server.port()), "");
@@ -156,13 +100,13 @@ TEST_F(ProberTest, TheSpecSaysWhichStatusesPass) {
       {"200", ""}, {"201", "HTTP status 201"}, {"302", "HTTP status 302"}, {"503", ""},
       {"504", ""}, {"505", "HTTP status 505"}};
   for (const Case& c : cases) {
-    const Server server("127.0.0.1", "HTTP/1.1 " + c.status + " Word\r\n\r\n");
+    const CannedServer server("127.0.0.1", "HTTP/1.1 " + c.status + " Word\r\n\r\n");
     EXPECT_EQ(Probe(server.port()), c.want) << c.status;
   }
 }
 
 TEST_F(ProberTest, AsksWithTheHostAndTheHeadersOfTheSpec) {
-  Server server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  CannedServer server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_EQ(Probe(server.port()), "");
   EXPECT_EQ(server.request(),
             "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.port()) +
@@ -177,7 +121,7 @@ TEST_F(ProberTest, AsksWithTheHostAndTheHeadersOfTheSpec) {
 }
 
 TEST_F(ProberTest, AHostThatCannotAskSaysNothingAboutTheInstance) {
-  const Server server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   ProbeAnswer answer = Ask(server.port());  // the loop has what it needs from its first use on
   {
     const NoMoreDescriptors none;
@@ -186,7 +130,7 @@ TEST_F(ProberTest, AHostThatCannotAskSaysNothingAboutTheInstance) {
   EXPECT_FALSE(answer.asked);
   EXPECT_EQ(answer.failure, "too many open files");
   // Another one: the first may have tried to accept meanwhile.
-  const Server later("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer later("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   answer = Ask(later.port());
   EXPECT_TRUE(answer.asked);
   EXPECT_EQ(answer.failure, "");
@@ -425,9 +369,9 @@ TEST_F(GrpcProbeTest, AConnectionIsKeptForAWhileOnly) {
 }
 
 TEST_F(GrpcProbeTest, WhatIsNoGrpcServerFails) {
-  const Server http("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer http("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_NE(Probe(http.port()), "");
-  const Server silent("127.0.0.1", "");
+  const CannedServer silent("127.0.0.1", "");
   policy_.timeout = Millis{100};
   EXPECT_EQ(Probe(silent.port()), "no answer within 100 ms");
 }

@@ -39,6 +39,8 @@ struct ShimLaunch {
   std::vector<std::string> environment;  // "NAME=value"
   uint32_t incarnation = 0;
   uint16_t port = 0;
+  uint16_t fixed_port = 0;  // what the app binds instead of it; 0: nothing
+  bool preloaded = false;   // with a library that leads it there
   int port_fd = -1;         // the port's reservation
   int lock_fd = -1;         // the instance directory's lock
   Cgroup group;             // the app is put into it

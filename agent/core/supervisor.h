@@ -43,6 +43,7 @@ class Supervisor {
   const Assignment* Find(const AssignmentId& id) const;
   // Of all instances there are, wanted or not.
   std::vector<const Assignment*> Assignments() const;
+  std::optional<InstanceStatus> StatusOf(const AssignmentId& id) const;
   std::vector<InstanceStatus> Statuses() const;
   // Nothing runs.
   bool idle() const;
