@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <boost/asio/post.hpp>
+#include <boost/system/error_code.hpp>
 #include <cerrno>
 #include <map>
 #include <utility>
@@ -17,8 +17,7 @@
 namespace pando::agent {
 namespace {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
+using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr size_t kMaxStatusLine = 1'024;
@@ -44,43 +43,26 @@ int ConnectTo(int fd, const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-ConnectionProbe::ConnectionProbe(asio::io_context& io, ProbePolicy policy, ProbeDone done)
-    : waiting_(io), timer_(io), policy_(std::move(policy)), done_(std::move(done)) {}
-
-void ConnectionProbe::Begin(Endpoints endpoints) {
-  endpoints_ = std::move(endpoints);
-  Connect();
-  if (fd() < 0) return;
-  timer_.expires_after(policy_.timeout);
-  timer_.async_wait([self = shared_from_this()](const error_code& error) {
-    if (error) return;
-    self->Finish(absl::StrCat("no answer within ", self->policy_.timeout.count(), " ms"));
-    self->Close();
-  });
-}
-
-void ConnectionProbe::Connect() {
+ConnectionProbe::Wait ConnectionProbe::Connect() {
   const tcp::endpoint& endpoint = endpoints_[index_];
   socket_.reset(socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  ++sockets_;
   if (!socket_.valid()) return OnConnectError(errno);
   if (policy_.kind != ProbePolicy::Kind::kTcp) request_ = Request();
   const int error = ConnectTo(fd(), endpoint);
   if (error != 0 && !IsPending(error)) return OnConnectError(error);
-  GoOn();
+  return GoOn();
 }
 
-// Connects, and sends what is to be sent, as far as that goes without waiting.
-void ConnectionProbe::GoOn() {
+ConnectionProbe::Wait ConnectionProbe::GoOn() {
+  if (!request_.empty() && sent_ == request_.size()) return Read();
   const int error = request_.empty() ? ConnectTo(fd(), endpoints_[index_]) : Send();
-  if (IsPending(error)) {
-    return Await(asio::posix::stream_descriptor::wait_write, &ConnectionProbe::GoOn);
-  }
+  if (IsPending(error)) return Wait::kWritable;
   if (error != 0) return OnConnectError(error);
-  if (!request_.empty()) {
-    return Await(asio::posix::stream_descriptor::wait_read, &ConnectionProbe::Read);
-  }
+  if (!request_.empty()) return Wait::kReadable;
   Finish("");
-  Close();
+  socket_.reset();
+  return Wait::kNothing;
 }
 
 int ConnectionProbe::Send() {
@@ -92,8 +74,8 @@ int ConnectionProbe::Send() {
   return 0;
 }
 
-void ConnectionProbe::OnConnectError(int error) {
-  CloseSocket();
+ConnectionProbe::Wait ConnectionProbe::OnConnectError(int error) {
+  socket_.reset();
   if (sent_ == 0 && index_ + 1 < endpoints_.size()) {
     ++index_;
     return Connect();
@@ -103,56 +85,45 @@ void ConnectionProbe::OnConnectError(int error) {
   } else {
     Finish(Describe(error));
   }
-  Close();
-}
-
-void ConnectionProbe::Await(asio::posix::stream_descriptor::wait_type what,
-                            void (ConnectionProbe::*then)()) {
-  if (!waiting_.is_open()) {
-    error_code error;
-    waiting_.assign(socket_.get(), error);
-    if (error) {
-      Answer(ProbeAnswer::NotAsked(Describe(error.value())));
-      return Close();
-    }
-    socket_.release();
-  }
-  waiting_.async_wait(what, [self = shared_from_this(), then](const error_code& error) {
-    if (!error) (self.get()->*then)();
-  });
+  return Wait::kNothing;
 }
 
 // The verdict falls with the status line; the rest is read so that the app sees no reset.
-void ConnectionProbe::Read() {
+ConnectionProbe::Wait ConnectionProbe::Read() {
   std::array<char, 4'096> chunk;
   while (received_ <= kMaxDrained) {
     const ssize_t size = recv(fd(), chunk.data(), chunk.size(), 0);
-    if (size < 0 && IsPending(errno)) {
-      return Await(asio::posix::stream_descriptor::wait_read, &ConnectionProbe::Read);
-    }
+    if (size < 0 && IsPending(errno)) return Wait::kReadable;
     if (size <= 0) {
-      OnEnd(size == 0 ? 0 : errno);
+      Finish(size == 0 ? "it closed the connection without an answer" : Describe(errno));
       break;
     }
     OnBytes({chunk.data(), static_cast<size_t>(size)});
   }
-  Close();
+  socket_.reset();
+  return Wait::kNothing;
 }
 
 void ConnectionProbe::OnBytes(absl::string_view bytes) {
   received_ += bytes.size();
-  if (!done_) return;
-  absl::StrAppend(&answer_, bytes);
-  const size_t line_end = answer_.find('\n');
+  if (judged_) return;
+  absl::StrAppend(&status_line_, bytes);
+  const size_t line_end = status_line_.find('\n');
   if (line_end != std::string::npos) {
-    Finish(Judge(absl::string_view(answer_).substr(0, line_end)));
-  } else if (answer_.size() > kMaxStatusLine) {
+    Finish(Judge(absl::string_view(status_line_).substr(0, line_end)));
+  } else if (status_line_.size() > kMaxStatusLine) {
     Finish("the answer is not HTTP");
   }
 }
 
-void ConnectionProbe::OnEnd(int error) {
-  Finish(error == 0 ? "it closed the connection without an answer" : Describe(error));
+void ConnectionProbe::Expire() {
+  Finish(absl::StrCat("no answer within ", policy_.timeout.count(), " ms"));
+  socket_.reset();
+}
+
+void ConnectionProbe::GiveUp(std::string why) {
+  Answer(ProbeAnswer::NotAsked(std::move(why)));
+  socket_.reset();
 }
 
 std::string ConnectionProbe::Request() const {
@@ -191,20 +162,7 @@ std::string ConnectionProbe::Judge(absl::string_view status_line) const {
 }
 
 void ConnectionProbe::Answer(ProbeAnswer answer) {
-  if (!done_) return;
-  asio::post(timer_.get_executor(),
-             [done = std::exchange(done_, nullptr), answer = std::move(answer)] { done(answer); });
-}
-
-void ConnectionProbe::Close() {
-  timer_.cancel();
-  CloseSocket();
-}
-
-void ConnectionProbe::CloseSocket() {
-  error_code ignored;
-  waiting_.close(ignored);
-  socket_.reset();
+  if (!std::exchange(judged_, true)) answer_ = std::move(answer);
 }
 
 }  // namespace pando::agent

@@ -1,12 +1,10 @@
 // A probe over a TCP connection of its own: that it is accepted, and over HTTP also what is
-// answered. An agent makes hundreds of them in a second, so it is made of few system calls: on one
-// host the kernel has connected before connect() returns, and a request can follow at once.
+// answered. Made of few system calls: on one host the kernel has connected before connect()
+// returns, and a request can follow at once.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,45 +15,52 @@
 
 namespace pando::agent {
 
-// Lives on the loop until the app has closed the connection, at most until the timeout.
-class ConnectionProbe : public std::enable_shared_from_this<ConnectionProbe> {
+// Waits for nothing itself. Not thread-safe.
+class ConnectionProbe {
  public:
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
+  // For what to call GoOn. kNothing: it is over, and the socket closed.
+  enum class Wait { kNothing, kWritable, kReadable };
 
-  // `done` is called once, within the timeout, and never before Begin has returned.
-  ConnectionProbe(boost::asio::io_context& io, ProbePolicy policy, ProbeDone done);
+  // Tries the endpoints, of which there is one at least, in turn.
+  ConnectionProbe(ProbePolicy policy, Endpoints endpoints)
+      : policy_(std::move(policy)), endpoints_(std::move(endpoints)) {}
 
-  // Tries the endpoints in turn.
-  void Begin(Endpoints endpoints);
+  // Each goes as far as it can without waiting.
+  Wait Begin() { return Connect(); }
+  Wait GoOn();
+  // Ends it: at its timeout, or since this host cannot go on.
+  void Expire();
+  void GiveUp(std::string why);
+
+  // The verdict, once, as soon as there is one: the app may still be writing.
+  std::optional<ProbeAnswer> TakeAnswer() { return std::exchange(answer_, std::nullopt); }
+  const ProbePolicy& policy() const { return policy_; }
+  int fd() const { return socket_.get(); }
+  // How many sockets it has had: descriptors' numbers are given again.
+  int sockets() const { return sockets_; }
 
  private:
-  void Connect();
-  void GoOn();
+  Wait Connect();
   int Send();
-  void OnConnectError(int error);
-  void Await(boost::asio::posix::stream_descriptor::wait_type what,
-             void (ConnectionProbe::*then)());
-  void Read();
+  Wait OnConnectError(int error);
+  Wait Read();
   void OnBytes(absl::string_view bytes);
-  void OnEnd(int error);
-  void CloseSocket();
   std::string Request() const;
   std::string Judge(absl::string_view status_line) const;
-  void Finish(std::string failure) { Answer({std::move(failure)}); }
   void Answer(ProbeAnswer answer);
-  void Close();
-  int fd() { return waiting_.is_open() ? waiting_.native_handle() : socket_.get(); }
+  void Finish(std::string failure) { Answer({std::move(failure)}); }
 
-  UniqueFd socket_;                                // until it is waited for, which many never are
-  boost::asio::posix::stream_descriptor waiting_;  // then here
-  boost::asio::steady_timer timer_;
   ProbePolicy policy_;
-  ProbeDone done_;
   Endpoints endpoints_;
   size_t index_ = 0;  // of the endpoint that is tried
+  UniqueFd socket_;
+  int sockets_ = 0;
   std::string request_;
   size_t sent_ = 0;
-  std::string answer_;  // up to the end of the status line
+  bool judged_ = false;
+  std::optional<ProbeAnswer> answer_;
+  std::string status_line_;  // as far as it is there
   size_t received_ = 0;
 };
 

@@ -59,7 +59,7 @@ UniqueFd Timer(Millis timeout) {
 }
 
 // 0, or an errno.
-int Spawn(const InstallStep& step, int output, int lock, pid_t& pid) {
+int SpawnStep(const InstallStep& step, int output, int lock, pid_t& pid) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   const absl::Cleanup free_files = [&files] { posix_spawn_file_actions_destroy(&files); };
@@ -130,7 +130,7 @@ InstallResult RunInstallStep(const InstallStep& step, const std::function<bool()
   const UniqueFd lock = Raise(step.lock_fd);
   const UniqueFd timer = Timer(step.timeout);
   pid_t pid = 0;
-  if (const int error = Spawn(step, raised.get(), lock.get(), pid); error != 0) {
+  if (const int error = SpawnStep(step, raised.get(), lock.get(), pid); error != 0) {
     return {absl::ErrnoToStatus(error, absl::StrCat("install failed: cannot start ", step.argv[0])),
             {}};
   }

@@ -73,6 +73,20 @@ absl::Status WriteFast(const std::string& path, const std::string& text) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
 }
 
+constexpr size_t kStateBytes = 256;
+
+// Over what is there: one write of a fixed size, which a kill does not cut in two. A new file each
+// time is what file systems are slow at, once many have been deleted.
+absl::Status WriteOver(const std::string& path, std::string text) {
+  text.resize(std::max(text.size(), kStateBytes), '\n');
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (fd.valid() &&
+      write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
+    return absl::OkStatus();
+  }
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+}
+
 }  // namespace
 
 bool IsSafeFileName(const std::string& name) {
@@ -153,13 +167,17 @@ absl::Status InstanceDir::WriteState(const StateRecord& state) const {
       absl::StrCat("incarnation=", state.incarnation, "\nphase=", PhaseName(state.phase),
                    "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills,
                    "\nchild_oom_kills=", state.child_oom_kills, "\n");
-  return WriteFast(absl::StrCat(path_, "/", kStateFile), text);
+  return WriteOver(absl::StrCat(path_, "/", kStateFile), text);
 }
 
 absl::Status InstanceDir::WriteCgroup(const Cgroup& group) const {
   const std::string path = absl::StrCat(path_, "/", kCgroupFile);
-  if (group.empty() && access(path.c_str(), F_OK) != 0) return absl::OkStatus();
-  return WriteFast(path, absl::StrJoin(group, "\n"));
+  const std::string text = absl::StrJoin(group, "\n");
+  const auto kept = ReadFile(path);
+  if (kept.ok() ? *kept == text : group.empty() && absl::IsNotFound(kept.status())) {
+    return absl::OkStatus();
+  }
+  return WriteFast(path, text);
 }
 
 Cgroup InstanceDir::ReadCgroup() const {

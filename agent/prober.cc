@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/connection_probe.h"
 
 namespace pando::agent {
+namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+
+}  // namespace
 
 Prober::~Prober() {
   for (const auto& [id, probe] : commands_) probe->Abandon();
@@ -34,7 +36,7 @@ std::vector<tcp::endpoint> Prober::AddressesOf(uint16_t port) const {
 }
 
 void Prober::ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
-  std::make_shared<ConnectionProbe>(loop_.io(), policy, std::move(done))->Begin(AddressesOf(port));
+  connections_.Probe(policy, AddressesOf(port), std::move(done));
 }
 
 void Prober::ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done) {

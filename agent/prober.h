@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/connection_prober.h"
 #include "agent/core/assignment.h"
 #include "agent/exec_probe.h"
 #include "agent/grpc_probe.h"
@@ -20,7 +21,7 @@ namespace pando::agent {
 
 class Prober {
  public:
-  explicit Prober(EventLoop& loop) : loop_(loop), grpc_(loop) {}
+  explicit Prober(EventLoop& loop) : loop_(loop), connections_(loop), grpc_(loop) {}
   // Ends the commands that run; what has not been answered will not be.
   ~Prober();
   Prober(const Prober&) = delete;
@@ -45,6 +46,7 @@ class Prober {
 
   EventLoop& loop_;
   std::string second_address_;
+  ConnectionProber connections_;
   GrpcProber grpc_;
   std::map<AssignmentId, std::shared_ptr<ExecProbe>> commands_;  // those that run
 };
