@@ -176,7 +176,8 @@ ControllerClient::Handlers AgentApp::MakeHandlers() {
           .orders = [this](const v1::Orders& orders) { OnOrders(orders); },
           .log_request =
               [this](const v1::LogRequest& request) {
-                logs_.Open(request, instances_.InstancePath(request.assignment_id()));
+                const std::string& id = request.assignment_id();
+                logs_.Open(request, instances_.InstancePath(id), instances_.EarlierLogPath(id));
               },
           .log_cancel = [this](uint64_t request_id) { logs_.Cancel(request_id); },
           .heartbeat = [this] { return MakeHeartbeat(); },

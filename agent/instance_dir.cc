@@ -89,8 +89,10 @@ absl::Status InstanceDir::Create(const std::string& order_bytes) {
   }
   const std::string order = absl::StrCat(path_, "/", kOrderFile);
   if (access(order.c_str(), F_OK) == 0) return absl::OkStatus();
-  return WriteFileAtomically(order, order_bytes);
+  return WriteFast(order, order_bytes);
 }
+
+void InstanceDir::DropOrder() const { unlink(absl::StrCat(path_, "/", kOrderFile).c_str()); }
 
 absl::StatusOr<std::string> InstanceDir::ReadOrder() const {
   return ReadFile(absl::StrCat(path_, "/", kOrderFile));
@@ -139,17 +141,19 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
   fields->Read("incarnation", state.incarnation);
   fields->Read("failed_starts", state.failed_starts);
   fields->Read("oom_kills", state.oom_kills);
+  fields->Read("child_oom_kills", state.child_oom_kills);
   const auto phase = ParsePhase(fields->Text("phase"));
   if (state.incarnation == 0 || !phase) return std::nullopt;
   state.phase = *phase;
   return state;
 }
 
-void InstanceDir::WriteState(const StateRecord& state) const {
+absl::Status InstanceDir::WriteState(const StateRecord& state) const {
   const std::string text =
       absl::StrCat("incarnation=", state.incarnation, "\nphase=", PhaseName(state.phase),
-                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills, "\n");
-  WriteFast(absl::StrCat(path_, "/", kStateFile), text).IgnoreError();
+                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills,
+                   "\nchild_oom_kills=", state.child_oom_kills, "\n");
+  return WriteFast(absl::StrCat(path_, "/", kStateFile), text);
 }
 
 absl::Status InstanceDir::WriteCgroup(const Cgroup& group) const {
@@ -196,7 +200,7 @@ absl::StatusOr<UniqueFd> InstanceDir::Lock() const {
 
 absl::StatusOr<UniqueFd> InstanceDir::Connect() const {
   UniqueFd dir(open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!dir.valid() || !fd.valid()) return absl::ErrnoToStatus(errno, "cannot open the instance");
   // By way of the descriptor: a data directory's path may be longer than a socket's may.
   const std::string path = absl::StrCat("/proc/self/fd/", dir.get(), "/", shim::kSocketFile);

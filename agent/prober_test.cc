@@ -20,6 +20,7 @@ namespace {
 
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
+using testing::Each;
 using testing::HasSubstr;
 
 class ProberTest : public testing::Test {
@@ -269,8 +270,12 @@ TEST(LastLineTest, IsTheLastThatIsNotBlankAndBounded) {
 
 class FakeHealth final : public ::grpc::health::v1::Health::Service {
  public:
-  ::grpc::Status Check(::grpc::ServerContext*, const HealthCheckRequest* request,
+  ::grpc::Status Check(::grpc::ServerContext* context, const HealthCheckRequest* request,
                        HealthCheckResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      peers_.push_back(context->peer());
+    }
     if (request->service() == "unknown") return {::grpc::StatusCode::NOT_FOUND, "who?"};
     if (request->service() == "none") return {::grpc::StatusCode::UNIMPLEMENTED, ""};
     if (request->service() == "broken") return {::grpc::StatusCode::INTERNAL, "a pipe broke"};
@@ -278,7 +283,24 @@ class FakeHealth final : public ::grpc::health::v1::Health::Service {
                                                       : HealthCheckResponse::SERVING);
     return ::grpc::Status::OK;
   }
+  // Of each question, the connection it came over.
+  std::vector<std::string> peers() {
+    const std::lock_guard lock(mutex_);
+    return peers_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> peers_;
 };
+
+std::unique_ptr<::grpc::Server> Serve(FakeHealth& health, int& port) {
+  ::grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), ::grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&health);
+  return builder.BuildAndStart();
+}
 
 class GrpcProbeTest : public ProberTest {
  protected:
@@ -291,10 +313,7 @@ class GrpcProbeTest : public ProberTest {
 TEST_F(GrpcProbeTest, TheServersHealthDecides) {
   FakeHealth health;
   int port = 0;
-  ::grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", ::grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&health);
-  const auto server = builder.BuildAndStart();
+  const auto server = Serve(health, port);
   struct Case {
     std::string service;
     std::string want;
@@ -313,6 +332,40 @@ TEST_F(GrpcProbeTest, TheServersHealthDecides) {
   }
   server->Shutdown();
   EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "connection refused");
+}
+
+TEST_F(GrpcProbeTest, AnAppThatAnswersIsAskedAgainOverTheSameConnection) {
+  FakeHealth health;
+  int port = 0;
+  auto server = Serve(health, port);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "");
+  EXPECT_THAT(health.peers(), Each(health.peers().at(0)));
+  // The next one at this port is asked over a connection of its own, and what became of the old one
+  // is no failure.
+  server->Shutdown();
+  server.reset();
+  FakeHealth next;
+  server = Serve(next, port);
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "");
+  EXPECT_EQ(next.peers().size(), 1u);
+}
+
+TEST_F(GrpcProbeTest, AConnectionIsKeptForAWhileOnly) {
+  FakeHealth health;
+  int port = 0;
+  const auto server = Serve(health, port);
+  GrpcProber prober(loop_, /*kept_for=*/Millis{0});
+  for (int i = 0; i < 2; ++i) {
+    std::promise<std::string> failure;
+    loop_.Post([&] {
+      prober.Probe({"127.0.0.1:" + std::to_string(port)}, "", policy_.timeout,
+                   [&](const ProbeAnswer& answer) { failure.set_value(answer.failure); });
+    });
+    EXPECT_EQ(failure.get_future().get(), "");
+  }
+  ASSERT_EQ(health.peers().size(), 2u);
+  EXPECT_NE(health.peers()[0], health.peers()[1]);
 }
 
 TEST_F(GrpcProbeTest, WhatIsNoGrpcServerFails) {

@@ -179,6 +179,7 @@ v1::InstanceStatus ToProto(const InstanceStatus& status) {
   proto.set_detail(ToValidUtf8(status.detail));
   proto.set_crashes(status.crashes);
   proto.set_oom_kills(status.oom_kills);
+  proto.set_child_oom_kills(status.child_oom_kills);
   if (status.last_exit) {
     v1::InstanceStatus::Exit& exit = *proto.mutable_last_exit();
     exit.set_code(status.last_exit->code);

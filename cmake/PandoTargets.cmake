@@ -1,13 +1,14 @@
 # How this project's libraries, programs and tests are declared.
 
-# pando_library(NAME SOURCES a.cc ... [DEPS ...])
-# Include paths start at the root: #include "controller/core/model.h".
+# pando_library(NAME SOURCES a.cc ... [DEPS ...] [APART a.cc ...])
+# Include paths start at the root: #include "controller/core/model.h". APART: see pando_unity().
 function(pando_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;APART" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${PANDO_WARNINGS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  pando_unity(${name} APART ${ARG_APART})
 endfunction()
 
 # pando_program(NAME SOURCES main.cc ... [DEPS ...]): an installed binary in build/<preset>/bin.
@@ -19,10 +20,10 @@ function(pando_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# pando_test(NAME LABEL unit|component SOURCES ... DEPS ... [TIMEOUT seconds])
+# pando_test(NAME LABEL unit|component SOURCES ... DEPS ... [TIMEOUT seconds] [APART a_test.cc ...])
 # One GoogleTest program, one ctest entry.
 function(pando_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS;APART" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -30,6 +31,7 @@ function(pando_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${PANDO_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  pando_unity(${name} APART ${ARG_APART})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name}${PANDO_TEST_SUFFIX} COMMAND ${name})
   set_tests_properties(${name}${PANDO_TEST_SUFFIX} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}

@@ -75,7 +75,39 @@ std::string ToJson(const Change& change, std::string_view outcome, const Ending&
   return object.Str();
 }
 
+// How it ended, for people; for documents, returned.
+std::string Tell(Context& context, const Change& change, std::string_view outcome,
+                 const Ending& ending) {
+  const OutputFormat format = context.options().format;
+  if (ending.outcome != ExitCode::kOk) context.Fail(ending.outcome, ending.message);
+  if (IsDocument(format)) return ToJson(change, outcome, ending);
+  if (format == OutputFormat::kName) {
+    context.out() << change.target.app << std::endl;
+  } else if (ending.outcome == ExitCode::kOk) {
+    context.out() << ending.message << std::endl;
+  }
+  return "";
+}
+
+void PrintChanges(Context& context, const std::vector<std::string>& documents) {
+  const OutputFormat format = context.options().format;
+  if (!IsDocument(format)) return;
+  PrintDocument(context.out(), format, JsonObject().Raw("changes", JsonArray(documents)).Str());
+}
+
 }  // namespace
+
+void PrintDone(Context& context, const std::string& name, const std::string& outcome) {
+  const OutputFormat format = context.options().format;
+  if (IsDocument(format)) {
+    PrintDocument(context.out(), format,
+                  JsonObject().Text("name", name).Text("outcome", outcome).Str());
+  } else if (format == OutputFormat::kName) {
+    context.out() << name << std::endl;
+  } else {
+    context.out() << name << " " << outcome << std::endl;
+  }
+}
 
 std::string_view OutcomeWord(ExitCode outcome) {
   switch (outcome) {
@@ -104,7 +136,6 @@ std::string_view OutcomeWord(ExitCode outcome) {
 }
 
 ExitCode FinishChanges(Context& context, const std::vector<Change>& changes) {
-  const OutputFormat format = context.options().format;
   ExitCode code = ExitCode::kOk;
   std::vector<std::string> documents;
   for (const Change& change : changes) {
@@ -117,19 +148,21 @@ ExitCode FinishChanges(Context& context, const std::vector<Change>& changes) {
       word = OutcomeWord(ending.outcome);
     }
     if (code == ExitCode::kOk) code = ending.outcome;
-    if (ending.outcome != ExitCode::kOk) context.Fail(ending.outcome, ending.message);
-    if (IsDocument(format)) {
-      documents.push_back(ToJson(change, word, ending));
-    } else if (format == OutputFormat::kName) {
-      context.out() << change.target.app << std::endl;
-    } else if (ending.outcome == ExitCode::kOk) {
-      context.out() << ending.message << std::endl;
-    }
+    documents.push_back(Tell(context, change, word, ending));
   }
-  if (IsDocument(format)) {
-    PrintDocument(context.out(), format, JsonObject().Raw("changes", JsonArray(documents)).Str());
-  }
+  PrintChanges(context, documents);
   return code;
+}
+
+ExitCode FinishChange(Context& context, const v1::ChangeResponse& accepted, ExitCode outcome,
+                      const std::string& message, const v1::AppView* app) {
+  Ending ending{outcome, message, Millis{0}, {}};
+  if (app != nullptr) ending.status = *app;
+  Change change;
+  change.target.app = accepted.app();
+  change.accepted = accepted;
+  PrintChanges(context, {Tell(context, change, OutcomeWord(outcome), ending)});
+  return outcome;
 }
 
 }  // namespace pando::ctl

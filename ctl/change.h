@@ -23,6 +23,13 @@ struct Change {
 // "message","status"}]}, of an apply with its "plan". Returns the first code that is not kOk.
 ExitCode FinishChanges(Context& context, const std::vector<Change>& changes);
 
+// The same for what is over as soon as the controller has said so. `app`: as it is now, or nullptr.
+ExitCode FinishChange(Context& context, const v1::ChangeResponse& accepted, ExitCode outcome,
+                      const std::string& message, const v1::AppView* app = nullptr);
+
+// For what is not an app and done at once: "node-2 cordoned", {"name","outcome"}.
+void PrintDone(Context& context, const std::string& name, const std::string& outcome);
+
 // "ok", "rollout-failed", "not-placed", "timeout", ...: the word for `outcome` in documents.
 std::string_view OutcomeWord(ExitCode outcome);
 

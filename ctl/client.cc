@@ -76,6 +76,13 @@ class Client::Connection {
     }
   }
 
+  // However long it takes; but not at once again when the channel never broke.
+  void AwaitReturn() {
+    channel_->WaitForStateChange(GRPC_CHANNEL_READY, In(Millis{200}));
+    while (!channel_->WaitForConnected(In(Millis{1'000}))) {
+    }
+  }
+
   // gRPC's words are for programmers; the controller's own messages pass as they are.
   absl::Status Translate(const grpc::Status& status) {
     if (status.ok()) return absl::OkStatus();
@@ -292,6 +299,10 @@ absl::StatusOr<v1::HistoryResponse> Client::History(const v1::AppRequest& reques
   return connection_->Call(&v1::Admin::Stub::History, request);
 }
 
+absl::Status Client::RemoveGateway(const v1::GatewayRequest& request) {
+  return connection_->Change(&v1::Admin::Stub::RemoveGateway, request).status();
+}
+
 absl::Status Client::Cordon(const v1::CordonRequest& request) {
   return connection_->Change(&v1::Admin::Stub::Cordon, request).status();
 }
@@ -353,6 +364,27 @@ absl::Status Client::Events(const v1::EventsRequest& request,
   PANDO_RETURN_IF_ERROR(connection_->Connect());
   grpc::ClientContext context;
   return connection_->ReadAll<v1::Event>(connection_->stub().Events(&context, request), each);
+}
+
+absl::Status Client::FollowEvents(v1::EventsRequest request,
+                                  const std::function<void(const v1::Event&)>& each,
+                                  const std::function<void()>& lost) {
+  PANDO_RETURN_IF_ERROR(connection_->Connect());
+  request.set_follow(true);
+  uint64_t last = 0;
+  for (;;) {
+    const absl::Status ended = Events(request, [&](const v1::Event& event) {
+      if (event.sequence() <= last) return;
+      last = event.sequence();
+      request.set_tail(0);
+      request.set_since_unix_ms(event.time_unix_ms());
+      each(event);
+    });
+    // It ends without an error when the controller shuts down.
+    if (!ended.ok() && !absl::IsUnavailable(ended)) return ended;
+    lost();
+    connection_->AwaitReturn();
+  }
 }
 
 absl::Status Client::Logs(const v1::LogsRequest& request,

@@ -68,6 +68,7 @@ class Client {
   absl::StatusOr<v1::ChangeResponse> Pause(const v1::PauseRequest& request);
   absl::StatusOr<v1::ChangeResponse> Promote(const v1::PromoteRequest& request);
   absl::StatusOr<v1::HistoryResponse> History(const v1::AppRequest& request);
+  absl::Status RemoveGateway(const v1::GatewayRequest& request);
   absl::Status Cordon(const v1::CordonRequest& request);
   absl::Status Unfreeze();
   absl::StatusOr<v1::DrainResponse> Drain(const v1::DrainRequest& request);
@@ -83,6 +84,11 @@ class Client {
   absl::Status UploadArtifact(const ArtifactFile& file, const UploadProgress& progress);
 
   // Call `each` for every message until the stream ends (OK) or breaks.
+  // As Events, and goes on with new ones, over restarts of the controller too: each event once.
+  // `lost` runs whenever the controller went away. Ends by an error only.
+  absl::Status FollowEvents(v1::EventsRequest request,
+                            const std::function<void(const v1::Event&)>& each,
+                            const std::function<void()>& lost);
   absl::Status Events(const v1::EventsRequest& request,
                       const std::function<void(const v1::Event&)>& each);
   absl::Status Logs(const v1::LogsRequest& request,

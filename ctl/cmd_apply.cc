@@ -29,6 +29,7 @@ Change ChangeOf(const v1::ApplyResponse::App& app, Instant began) {
                              ? absl::StrCat("r", app.revision())
                              : absl::StrCat("r", app.old_revision(), " -> r", app.revision());
   change.target.generation = app.generation();
+  change.target.revision = app.revision();
   change.accepted.set_app(app.name());
   change.accepted.set_old_replicas(app.old_revision() == 0 ? app.replicas() : app.old_replicas());
   change.accepted.set_replicas(app.replicas());

@@ -23,13 +23,14 @@ ExitCode CompleteNames(Context& context, const std::string& kind) {
   const auto view = client.GetCluster(v1::ClusterRequest());
   if (!view.ok()) return ExitCodeOf(view.status());
   std::set<std::string> names;
-  if (kind == "apps" || kind == "targets") {
+  const bool things = kind == "things";  // all there are
+  if (things || kind == "apps" || kind == "targets") {
     for (const auto& app : view->apps()) names.insert(app.name());
   }
-  if (kind == "targets") {
+  if (things || kind == "targets") {
     for (const auto& instance : view->instances()) names.insert(instance.name());
   }
-  if (kind == "nodes") {
+  if (things || kind == "nodes") {
     for (const auto& node : view->nodes()) names.insert(node.name());
   }
   for (const std::string& name : names) context.out() << name << "\n";
@@ -60,9 +61,9 @@ void AddCompletionCommands(CommandLine& line) {
   auto kind = std::make_shared<std::string>();
   CLI::App& names = line.Add("__complete", "Names for the completion scripts",
                              [kind](Context& context) { return CompleteNames(context, *kind); });
-  names.add_option("KIND", *kind, "apps, targets or nodes")
+  names.add_option("KIND", *kind, "apps, targets, nodes or things")
       ->required()
-      ->check(CLI::IsMember({"apps", "targets", "nodes"}));
+      ->check(CLI::IsMember({"apps", "targets", "nodes", "things"}));
   names.group("");  // hidden
 }
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "ctl/change.h"
 #include "ctl/command.h"
 #include "ctl/drain_wait.h"
 #include "ctl/format.h"
@@ -60,8 +61,12 @@ ExitCode Await(Context& context, const v1::DrainResponse& accepted, Instant bega
     if (!wait.outcome()) progress.Show(wait.ProgressLine(now), wait.ProgressText(), now);
   }
   const ExitCode code = *wait.outcome();
-  if (code != ExitCode::kOk) return context.Fail(code, wait.ResultLine());
-  Print(context, accepted, "drained", wait.ResultLine());
+  if (code != ExitCode::kOk) {
+    context.Fail(code, wait.ResultLine());
+    if (!IsDocument(context.options().format)) return code;
+  }
+  Print(context, accepted, code == ExitCode::kOk ? "drained" : OutcomeWord(code),
+        wait.ResultLine());
   return code;
 }
 

@@ -45,7 +45,6 @@ void PrintEvent(Context& context, const v1::Event& event) {
 ExitCode Events(Context& context, const Args& args) {
   v1::EventsRequest request;
   request.set_app(args.app);
-  request.set_follow(args.follow);
   request.set_tail(args.tail);
   if (!args.since.empty()) {
     const auto since = ParseDuration(args.since);
@@ -55,8 +54,13 @@ ExitCode Events(Context& context, const Args& args) {
     request.set_since_unix_ms(absl::ToUnixMillis(absl::Now()) - since->count());
     if (args.tail_option->empty()) request.set_tail(0);
   }
-  const absl::Status status =
-      context.client().Events(request, [&](const v1::Event& event) { PrintEvent(context, event); });
+  const auto print = [&](const v1::Event& event) { PrintEvent(context, event); };
+  const auto lost = [&] {
+    context.terminal().err << "ctl: the controller went away; waiting for it to return"
+                           << std::endl;
+  };
+  const absl::Status status = args.follow ? context.client().FollowEvents(request, print, lost)
+                                          : context.client().Events(request, print);
   return status.ok() ? ExitCode::kOk : context.Fail(status);
 }
 

@@ -25,7 +25,8 @@ ExitCode Do(Context& context, const Verb& verb, const std::string& app) {
   const Instant began = std::chrono::steady_clock::now();
   const auto accepted = (context.client().*verb.call)(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  WaitTarget target{accepted->app(), verb.describe(*accepted), accepted->generation(), verb.goal};
+  WaitTarget target{accepted->app(), verb.describe(*accepted), accepted->generation(), verb.goal,
+                    accepted->revision()};
   return FinishChanges(context, {{std::move(target), *accepted, began}});
 }
 
@@ -46,25 +47,63 @@ absl::StatusOr<std::string> NameOfOnlyApp(Context& context) {
   return absl::InvalidArgumentError("there are several apps; say which one");
 }
 
-ExitCode Remove(Context& context, std::string app, bool yes) {
+bool MayAsk(const Terminal& terminal) {
+  return terminal.in_is_terminal && terminal.err_is_terminal;
+}
+
+bool SaysYes(Terminal& terminal, const std::string& question) {
+  terminal.err << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(terminal.in, answer);
+  answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
+  return answer == "y" || answer == "yes";
+}
+
+ExitCode RemoveApp(Context& context, std::string app, bool yes) {
   const Verb verb{&Client::Remove, Goal::kRemoved,
                   [](const v1::ChangeResponse&) { return std::string("removed"); }};
   if (yes) return Do(context, verb, app);
-  Terminal& terminal = context.terminal();
-  if (!terminal.in_is_terminal || !terminal.err_is_terminal) {
-    return context.UsageError("rm: nobody to ask here; say -y to remove without a question");
-  }
   if (app.empty()) {
     auto only = NameOfOnlyApp(context);
     if (!only.ok()) return context.Fail(only.status());
     app = *std::move(only);
   }
-  terminal.err << "Remove " << app << ", its instances and its history? [y/N] " << std::flush;
-  std::string answer;
-  std::getline(terminal.in, answer);
-  answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
-  if (answer != "y" && answer != "yes") return context.Fail(ExitCode::kError, "nothing removed");
+  if (!SaysYes(context.terminal(),
+               absl::StrCat("Remove ", app, ", its instances and its history?"))) {
+    return context.Fail(ExitCode::kError, "nothing removed");
+  }
   return Do(context, verb, app);
+}
+
+ExitCode RemoveGateway(Context& context, const std::string& name, bool yes) {
+  if (!yes && !SaysYes(context.terminal(),
+                       absl::StrCat("Remove gateway ", name, "? Proxies listen there no more."))) {
+    return context.Fail(ExitCode::kError, "nothing removed");
+  }
+  v1::GatewayRequest request;
+  request.set_name(name);
+  if (absl::Status status = context.client().RemoveGateway(request); !status.ok()) {
+    return context.Fail(status);
+  }
+  PrintDone(context, name, "removed");
+  return ExitCode::kOk;
+}
+
+struct RemoveArgs {
+  std::string app;
+  std::string gateway;
+  bool yes = false;
+};
+
+ExitCode Remove(Context& context, const RemoveArgs& args) {
+  if (!args.app.empty() && !args.gateway.empty()) {
+    return context.UsageError("rm: an app or a --gateway, not both");
+  }
+  if (!args.yes && !MayAsk(context.terminal())) {
+    return context.UsageError("rm: nobody to ask here; say -y to remove without a question");
+  }
+  return args.gateway.empty() ? RemoveApp(context, args.app, args.yes)
+                              : RemoveGateway(context, args.gateway, args.yes);
 }
 
 }  // namespace
@@ -80,15 +119,11 @@ void AddLifecycleCommands(CommandLine& line) {
           {&Client::Restart, Goal::kSettled, [](const v1::ChangeResponse& accepted) {
              return absl::StrCat("restarted as r", accepted.revision());
            }});
-  struct Args {
-    std::string app;
-    bool yes = false;
-  };
-  auto args = std::make_shared<Args>();
-  CLI::App& rm =
-      line.Add("rm", "Stop an app and forget it with its history",
-               [args](Context& context) { return Remove(context, args->app, args->yes); });
+  auto args = std::make_shared<RemoveArgs>();
+  CLI::App& rm = line.Add("rm", "Stop an app and forget it with its history, or forget a gateway",
+                          [args](Context& context) { return Remove(context, *args); });
   AddAppArgument(rm, args->app);
+  rm.add_option("--gateway", args->gateway, "This gateway, in place of an app")->type_name("NAME");
   rm.add_flag("-y,--yes", args->yes, "Do not ask");
 }
 

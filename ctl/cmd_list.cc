@@ -41,6 +41,11 @@ void PrintNext(Context& context, Screen screen, const v1::ClusterView& view, boo
 
 // Ends only by an error or Ctrl-C.
 ExitCode Watch(Context& context, Screen screen, const v1::ClusterRequest& request) {
+  // A watch of an app waits for it to come; a name that is not there now is rather a mistake.
+  if (!request.app().empty()) {
+    const auto now = context.client().GetCluster(request);
+    if (!now.ok()) return context.Fail(now.status());
+  }
   const auto watch = context.client().Watch(request);
   bool first = true;
   for (;;) {

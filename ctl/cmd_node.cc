@@ -1,26 +1,12 @@
 // ctl cordon, uncordon, unfreeze.
 #include <memory>
 
-#include "absl/strings/str_cat.h"
+#include "ctl/change.h"
 #include "ctl/command.h"
-#include "ctl/json.h"
 
 namespace pando::ctl {
 
 namespace {
-
-// For changes there is nothing to wait for.
-void PrintDone(Context& context, const std::string& name, const std::string& outcome) {
-  const OutputFormat format = context.options().format;
-  if (IsDocument(format)) {
-    PrintDocument(context.out(), format,
-                  JsonObject().Text("name", name).Text("outcome", outcome).Str());
-  } else if (format == OutputFormat::kName) {
-    context.out() << name << std::endl;
-  } else {
-    context.out() << name << " " << outcome << std::endl;
-  }
-}
 
 ExitCode Cordon(Context& context, const std::string& node, bool cordoned) {
   v1::CordonRequest request;

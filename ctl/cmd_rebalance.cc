@@ -30,6 +30,10 @@ void Print(Context& context, const v1::RebalanceResponse& response, const std::s
                       .Str());
     return;
   }
+  if (format == OutputFormat::kName) {
+    for (const auto& move : response.moves()) context.out() << move.instance() << std::endl;
+    return;
+  }
   if (!response.moves().empty()) {
     Table table({"INSTANCE", "FROM", "TO", "WHY"});
     for (const auto& move : response.moves()) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "ctl/change.h"
 #include "ctl/command.h"
 #include "ctl/format.h"
@@ -34,8 +35,11 @@ absl::StatusOr<uint32_t> ParseRevision(const std::string& text) {
 ExitCode Finish(Context& context, const absl::StatusOr<v1::ChangeResponse>& accepted,
                 const std::string& change, Instant began) {
   if (!accepted.ok()) return context.Fail(accepted.status());
-  return FinishChanges(context,
-                       {{{accepted->app(), change, accepted->generation()}, *accepted, began}});
+  return FinishChanges(
+      context,
+      {{{accepted->app(), change, accepted->generation(), Goal::kSettled, accepted->revision()},
+        *accepted,
+        began}});
 }
 
 ExitCode Undo(Context& context, const Args& args) {
@@ -59,9 +63,9 @@ ExitCode Pause(Context& context, const Args& args) {
   request.set_paused(true);
   const auto accepted = context.client().Pause(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  context.out() << accepted->app() << " r" << accepted->revision()
-                << " paused; go on with: ctl rollout resume " << accepted->app() << std::endl;
-  return ExitCode::kOk;
+  return FinishChange(context, *accepted, ExitCode::kOk,
+                      absl::StrCat(accepted->app(), " r", accepted->revision(),
+                                   " paused; go on with: ctl rollout resume ", accepted->app()));
 }
 
 ExitCode Resume(Context& context, const Args& args) {
@@ -79,13 +83,26 @@ ExitCode Promote(Context& context, const Args& args) {
   request.set_all(args.all);
   const auto accepted = context.client().Promote(request);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  context.out() << accepted->app() << " r" << accepted->revision() << " promoted; see: "
-                << "ctl rollout status " << accepted->app() << std::endl;
-  return ExitCode::kOk;
+  return FinishChange(context, *accepted, ExitCode::kOk,
+                      absl::StrCat(accepted->app(), " r", accepted->revision(),
+                                   " promoted; see: ctl rollout status ", accepted->app()));
+}
+
+std::string PausedText(const v1::AppView& app) {
+  return absl::StrCat(app.name(), " r", app.revision(), " paused",
+                      app.step() > 0 ? absl::StrCat(" in step ", app.step(), "/", app.steps()) : "",
+                      ": in rotation ", app.available(), "/", app.replicas(), ", old ",
+                      app.outdated(), "; go on with: ctl rollout resume ", app.name());
 }
 
 // What whoever is to promote has to go by.
 void PrintLoads(Context& context, const v1::AppView& app) {
+  const OutputFormat format = context.options().format;
+  if (format != OutputFormat::kTable && format != OutputFormat::kWide) return;
+  if (app.loads().empty()) {
+    context.out() << "no request since it began" << std::endl;
+    return;
+  }
   Table table({"REV", "REQUESTS", "ERRORS", "P99"});
   for (const auto& load : app.loads()) {
     const double requests = static_cast<double>(std::max<uint64_t>(load.requests(), 1));
@@ -102,21 +119,29 @@ ExitCode Status(Context& context, const Args& args) {
   const Instant began = std::chrono::steady_clock::now();
   const auto view = context.client().GetCluster(request);
   if (!view.ok()) return context.Fail(view.status());
-  if (view->apps_size() != 1) return context.UsageError("say which app");
+  if (view->apps().empty()) return context.Fail(absl::NotFoundError("there is no app yet"));
+  if (view->apps_size() > 1) return context.UsageError("there are several apps; say which one");
   const v1::AppView& app = view->apps(0);
-  if (app.rollout() == v1::AppView::ROLLED_BACK) {
-    return context.Fail(ExitCode::kRolloutFailed,
-                        absl::StrCat(app.name(), ": r", app.rolled_back(), " was rolled back to r",
-                                     app.revision(), ": ", app.failure()));
-  }
   v1::ChangeResponse accepted;
   accepted.set_app(app.name());
   accepted.set_revision(app.revision());
   accepted.set_replicas(app.replicas());
   accepted.set_old_replicas(app.replicas());
   accepted.set_generation(app.generation());
+  if (app.rollout() == v1::AppView::ROLLED_BACK) {
+    return FinishChange(context, accepted, ExitCode::kRolloutFailed,
+                        absl::StrCat(app.name(), ": r", app.rolled_back(), " was rolled back to r",
+                                     app.revision(), ": ", app.failure()),
+                        &app);
+  }
+  // As with a step that waits: it is somebody's turn.
+  if (app.rollout() == v1::AppView::PAUSED) {
+    FinishChange(context, accepted, ExitCode::kOk, PausedText(app), &app);
+    PrintLoads(context, app);
+    return ExitCode::kOk;
+  }
   const ExitCode code = Finish(context, accepted, absl::StrCat("r", app.revision()), began);
-  if (code != ExitCode::kOk || context.options().format != OutputFormat::kTable) return code;
+  if (code != ExitCode::kOk) return code;
   const auto now = context.client().GetCluster(request);
   if (now.ok() && now->apps_size() == 1 && now->apps(0).waits_for_promote()) {
     PrintLoads(context, now->apps(0));
@@ -161,6 +186,12 @@ ExitCode History(Context& context, const Args& args) {
 }
 
 ExitCode Rollout(Context& context, const Args& args) {
+  if (!args.to.empty() && args.action != "undo") {
+    return context.UsageError(absl::StrCat("--to is for undo, not for ", args.action));
+  }
+  if (args.all && args.action != "promote") {
+    return context.UsageError(absl::StrCat("--all is for promote, not for ", args.action));
+  }
   if (args.action == "undo") return Undo(context, args);
   if (args.action == "pause") return Pause(context, args);
   if (args.action == "resume") return Resume(context, args);
@@ -176,9 +207,17 @@ void AddRolloutCommand(CommandLine& line) {
   CLI::App& command =
       line.Add("rollout", "Releases: how the newest is getting on, and back to an earlier one",
                [args](Context& context) { return Rollout(context, *args); });
+  command.footer(
+      "status   waits for the rollout, or until it is somebody's turn; 4 when it failed\n"
+      "history  the releases that are kept, what they changed and what became of them\n"
+      "undo     back to the last release that was live, or --to another one\n"
+      "pause    nothing more is replaced\n"
+      "resume   ends a pause\n"
+      "promote  ends the present step, or --all\n\n"
+      "The options of every command and the exit codes: ctl --help");
   command.add_option("ACTION", args->action, "status, history, undo, pause, resume or promote")
       ->required()
-      ->check(CLI::IsMember({"status", "history", "undo", "pause", "resume", "promote"}))
+      ->check(CLI::IsMember(std::vector<std::string>(absl::StrSplit(kRolloutActions, ' '))))
       ->type_name("");
   AddAppArgument(command, args->app);
   command.add_option("--to", args->to, "undo: to this revision instead of the last live one")

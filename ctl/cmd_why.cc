@@ -55,7 +55,7 @@ void AddWhyCommand(CommandLine& line) {
   auto target = std::make_shared<std::string>();
   CLI::App& command = line.Add("why", "Why an instance, an app or a node is as it is",
                                [target](Context& context) { return Why(context, *target); });
-  command.add_option("APP|INSTANCE", *target, "An instance (web.9), an app or a node")
+  command.add_option("APP|INSTANCE|NODE", *target, "An instance (web.9), an app or a node")
       ->required()
       ->type_name("");
 }

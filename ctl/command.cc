@@ -31,7 +31,7 @@ ExitCode Context::Fail(ExitCode code, const std::string& message) {
 }
 
 ExitCode Context::UsageError(const std::string& message) {
-  return Fail(ExitCode::kUsage, absl::StrCat(message, " (see ctl --help)"));
+  return Fail(ExitCode::kUsage, absl::StrCat(message, " (", HelpHint(root_), ")"));
 }
 
 CommandLine::CommandLine(const Terminal& terminal)
@@ -86,6 +86,12 @@ absl::StatusOr<Options> CommandLine::ParsedOptions(const Terminal& terminal) con
   options.color = terminal.out_is_terminal && !no_color_ && terminal.Env("NO_COLOR").empty();
   options.quiet = quiet_;
   return options;
+}
+
+std::string HelpHint(const CLI::App& root) {
+  const std::vector<CLI::App*> parsed = root.get_subcommands();
+  const bool named = !parsed.empty() && !parsed.front()->get_group().empty();
+  return named ? absl::StrCat("see ctl ", parsed.front()->get_name(), " --help") : "see ctl --help";
 }
 
 CLI::Option* AddAppArgument(CLI::App& command, std::string& app) {

@@ -74,10 +74,16 @@ class CommandLine {
   bool quiet_ = false;
 };
 
+// "see ctl scale --help": where usage errors point to.
+std::string HelpHint(const CLI::App& root);
+
 // The optional positional APP, as most commands have it.
 CLI::Option* AddAppArgument(CLI::App& command, std::string& app);
 // -f FILE, repeatable.
 CLI::Option* AddFileOption(CLI::App& command, std::vector<std::string>& files);
+
+// What `ctl rollout` does, for itself and for completion.
+inline constexpr char kRolloutActions[] = "status history undo pause resume promote";
 
 // What the commands that take specs have in common (cmd_plan.cc).
 ExitCode FailSpec(Context& context, const absl::Status& status);

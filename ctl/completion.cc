@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "ctl/command.h"
 
 namespace pando::ctl {
 
@@ -22,7 +23,7 @@ struct Command {
   std::string description;
   std::vector<Flag> flags;
   std::string words;  // fixed words it takes: "bash zsh fish"
-  std::string asks;   // or what to ask `ctl __complete` for: "apps"
+  std::string asks;   // what to ask `ctl __complete` for: "apps"
 };
 
 std::vector<Flag> FlagsOf(const CLI::App& app) {
@@ -49,8 +50,11 @@ std::vector<Command> CommandsOf(const CLI::App& root) {
       const std::string name = option->get_name(true);
       if (name == "APP") command.asks = "apps";
       if (name == "APP|INSTANCE") command.asks = "targets";
+      if (name == "APP|INSTANCE|NODE") command.asks = "things";
       if (name == "NODE") command.asks = "nodes";
       if (name == "SHELL") command.words = "bash zsh fish";
+      if (name == "ACTION") command.words = kRolloutActions;
+      if (name == "WHAT") command.words = "apps instances nodes";
     }
     commands.push_back(std::move(command));
   }
@@ -87,8 +91,8 @@ std::string Bash(const CLI::App& root) {
                     "\"\n");
     if (!command.words.empty()) absl::StrAppend(&cases, "      words=\"", command.words, "\"\n");
     if (!command.asks.empty()) {
-      absl::StrAppend(&cases, "      [[ $cur == -* ]] || words=$(ctl __complete ", command.asks,
-                      " 2>/dev/null)\n");
+      absl::StrAppend(&cases, "      [[ $cur == -* ]] || words+=\" $(ctl __complete ", command.asks,
+                      " 2>/dev/null)\"\n");
     }
     absl::StrAppend(&cases, "      ;;\n");
   }
@@ -147,7 +151,7 @@ std::string Zsh(const CLI::App& root) {
                     ")\n");
     if (!command.words.empty()) absl::StrAppend(&cases, "      names=(", command.words, ")\n");
     if (!command.asks.empty()) {
-      absl::StrAppend(&cases, "      names=(${(f)\"$(ctl __complete ", command.asks,
+      absl::StrAppend(&cases, "      names+=(${(f)\"$(ctl __complete ", command.asks,
                       " 2>/dev/null)\"})\n");
     }
     absl::StrAppend(&cases, "      ;;\n");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -80,6 +81,11 @@ class FakeAdmin final : public v1::Admin::Service {
   void SayEvents(std::vector<v1::Event> events) {
     const std::lock_guard lock(mutex_);
     events_ = std::move(events);
+  }
+  // What the streams of events to come say each, and how they end.
+  void PlanEventStreams(std::deque<std::pair<std::vector<v1::Event>, grpc::Status>> streams) {
+    const std::lock_guard lock(mutex_);
+    event_streams_ = std::move(streams);
   }
   void SayLogs(std::vector<v1::LogEntry> logs) {
     const std::lock_guard lock(mutex_);
@@ -183,6 +189,10 @@ class FakeAdmin final : public v1::Admin::Service {
     *response = history_;
     return grpc::Status::OK;
   }
+  grpc::Status RemoveGateway(Context*, const v1::GatewayRequest* request,
+                             v1::GatewayResponse*) override {
+    return Note("RemoveGateway", *request);
+  }
   grpc::Status Cordon(Context*, const v1::CordonRequest* request, v1::CordonResponse*) override {
     return Note("Cordon", *request);
   }
@@ -239,7 +249,11 @@ class FakeAdmin final : public v1::Admin::Service {
     if (grpc::Status status = Note("Events", *request); !status.ok()) return status;
     const std::lock_guard lock(mutex_);
     for (const v1::Event& event : events_) writer->Write(event);
-    return grpc::Status::OK;
+    if (event_streams_.empty()) return grpc::Status::OK;
+    auto [events, end] = std::move(event_streams_.front());
+    event_streams_.pop_front();
+    for (const v1::Event& event : events) writer->Write(event);
+    return end;
   }
   grpc::Status Logs(Context*, const v1::LogsRequest* request,
                     grpc::ServerWriter<v1::LogEntry>* writer) override {
@@ -280,6 +294,7 @@ class FakeAdmin final : public v1::Admin::Service {
   std::vector<v1::ClusterView> views_;
   v1::LoadView load_;
   std::vector<v1::Event> events_;
+  std::deque<std::pair<std::vector<v1::Event>, grpc::Status>> event_streams_;
   std::vector<v1::LogEntry> logs_;
   std::vector<std::string> calls_;
   std::vector<std::string> request_ids_;

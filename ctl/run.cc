@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/nearest.h"
 #include "ctl/command.h"
 
@@ -11,10 +13,19 @@ namespace pando::ctl {
 
 namespace {
 
-ExitCode UsageError(Terminal& terminal, std::string message) {
+ExitCode UsageError(Terminal& terminal, const CLI::App& root, std::string message) {
   message = absl::StrReplaceAll(message, {{"\n", " "}});
-  terminal.err << "ctl: " << message << " (see ctl --help)" << std::endl;
+  terminal.err << "ctl: " << message << " (" << HelpHint(root) << ")" << std::endl;
   return ExitCode::kUsage;
+}
+
+// CLI11's "Could not convert: --tail = x"; the options it converts are numbers from 0.
+std::string NotANumber(const CLI::ConversionError& error) {
+  absl::string_view text = error.what();
+  absl::ConsumePrefix(&text, "Could not convert: ");
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits(" = ", 1));
+  return absl::StrCat(parts.first, ": \"", parts.second, "\" is not a number (allowed: 0, 1, ...)");
 }
 
 // CLI11 speaks of a missing command even when there is one that it does not know.
@@ -67,12 +78,16 @@ ExitCode Run(const std::vector<std::string>& args, Terminal& terminal) {
       return ExitCode::kUsage;
     }
     const std::string unknown = UnknownCommand(line.root());
-    return UsageError(terminal, unknown.empty() ? error.what() : unknown);
+    return UsageError(terminal, line.root(), unknown.empty() ? error.what() : unknown);
+  } catch (const CLI::ConversionError& error) {
+    return UsageError(terminal, line.root(), NotANumber(error));
   } catch (const CLI::ParseError& error) {
-    return UsageError(terminal, error.what());
+    return UsageError(terminal, line.root(), error.what());
   }
   const auto options = line.ParsedOptions(terminal);
-  if (!options.ok()) return UsageError(terminal, std::string(options.status().message()));
+  if (!options.ok()) {
+    return UsageError(terminal, line.root(), std::string(options.status().message()));
+  }
   Context context(terminal, *options, line.root());
   return line.chosen()(context);
 }

@@ -19,6 +19,7 @@ namespace pando::ctl {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
@@ -242,6 +243,28 @@ TEST_F(RunTest, RolloutsAreUndonePausedAndResumed) {
   EXPECT_THAT(bad.err, HasSubstr("\"rx\" is not a revision (allowed: r1, r2, ...)"));
   EXPECT_EQ(Run({"rollout", "undo", "web", "--to", "0"}).code, 2);
   EXPECT_EQ(Run({"rollout", "stop", "web"}).code, 2);
+  EXPECT_EQ(Run({"rollout", "status", "web", "--to", "r3"}).err,
+            "ctl: --to is for undo, not for status (see ctl rollout --help)\n");
+  EXPECT_EQ(Run({"rollout", "undo", "web", "--all"}).code, 2);
+}
+
+TEST_F(RunTest, EveryWordOnARolloutIsADocumentWhenOneIsWanted) {
+  AcceptScale();
+  admin_.ShowViews({Settled()});
+  for (const std::string action : {"undo", "pause", "resume", "promote", "status"}) {
+    SCOPED_TRACE(action);
+    const Output json = Run({"rollout", action, "web", "-o", "json"});
+    EXPECT_EQ(json.code, 0) << json.err;
+    EXPECT_THAT(json.out, StartsWith("{\n  \"changes\": [\n    {\n      \"app\": \"web\",\n"));
+    EXPECT_THAT(json.out, HasSubstr("\"outcome\": \"ok\""));
+    EXPECT_EQ(Run({"rollout", action, "web", "-o", "name"}).out, "web\n");
+  }
+  admin_.ShowViews({View("rollout: ROLLED_BACK rolled_back: 4 failure: 'web.1: exited'", 8)});
+  const Output failed = Run({"rollout", "status", "web", "-o", "json"});
+  EXPECT_EQ(failed.code, 4);
+  EXPECT_EQ(failed.err, "ctl: web: r4 was rolled back to r3: web.1: exited\n");
+  EXPECT_THAT(failed.out, HasSubstr("\"outcome\": \"rollout-failed\""));
+  EXPECT_THAT(failed.out, HasSubstr("\"rolled_back\": 4"));
 }
 
 TEST_F(RunTest, AStepThatWaitsForPromoteShowsHowBothReleasesDo) {
@@ -562,6 +585,22 @@ TEST_F(RunTest, RemoveAsksOnATerminal) {
   EXPECT_EQ(admin_.calls().front(), "Remove app: \"web\"");
 }
 
+TEST_F(RunTest, AGatewayIsRemovedByItsName) {
+  EXPECT_EQ(Run({"rm", "--gateway", "edge", "-y"}).out, "edge removed\n");
+  EXPECT_EQ(admin_.calls().back(), "RemoveGateway name: \"edge\"");
+  EXPECT_THAT(Run({"rm", "--gateway", "edge", "-y", "-o", "json"}).out,
+              HasSubstr("\"outcome\": \"removed\""));
+  const size_t calls = admin_.calls().size();
+  const Output no = Ctl({admin_.address(), "n\n", true}, {"rm", "--gateway", "edge"});
+  EXPECT_EQ(no.code, 1);
+  EXPECT_THAT(no.err, StartsWith("Remove gateway edge? "));
+  EXPECT_EQ(Run({"rm", "--gateway", "edge"}).code, 2) << "nobody to ask";
+  const Output both = Run({"rm", "web", "--gateway", "edge", "-y"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, StartsWith("ctl: rm: an app or a --gateway, not both"));
+  EXPECT_EQ(admin_.calls().size(), calls);
+}
+
 TEST_F(RunTest, RemoveNamesTheOnlyAppInItsQuestion) {
   admin_.ShowViews({Settled()});
   EXPECT_THAT(Ctl({admin_.address(), "\n", true}, {"rm"}).err, StartsWith("Remove web, "));
@@ -622,6 +661,58 @@ TEST_F(RunTest, EventsTellWhatHappened) {
               StartsWith("ctl: --since: \"yesterday\" is not a duration"));
 }
 
+TEST_F(RunTest, EventsAreFollowedOverARestartOfTheController) {
+  const auto event = [](int number) {
+    return Parse<v1::Event>(absl::StrCat("sequence: ", number, " time_unix_ms: ", 1000 * number,
+                                         " kind: 'placed' app: 'web' message: 'no ", number, "'"));
+  };
+  admin_.PlanEventStreams({{{event(1), event(2)}, {grpc::StatusCode::UNAVAILABLE, "shuts down"}},
+                           {{event(2), event(3)}, grpc::Status::OK},
+                           {{event(3)}, {grpc::StatusCode::INTERNAL, "the end"}}});
+  const Output output = Run({"events", "web", "-f", "--tail", "5"});
+  EXPECT_EQ(output.code, 1);
+  EXPECT_THAT(output.out, MatchesRegex(".*no 1\n.*no 2\n.*no 3\n"));
+  EXPECT_THAT(output.err, StartsWith("ctl: the controller went away; waiting for it to return\n"));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Events app: \"web\" follow: true tail: 5",
+                                          "Events app: \"web\" follow: true since_unix_ms: 2000",
+                                          "Events app: \"web\" follow: true since_unix_ms: 3000"));
+}
+
+TEST_F(RunTest, AWatchOfAnAppThatIsNotThereIsAnError) {
+  admin_.FailAll(grpc::Status(grpc::StatusCode::NOT_FOUND, "no app wbe; there are: web"));
+  const Output output = Run({"ps", "wbe", "-w"});
+  EXPECT_EQ(output.code, 8);
+  EXPECT_EQ(output.err, "ctl: no app wbe; there are: web\n");
+  EXPECT_THAT(admin_.calls(), ElementsAre("GetCluster app: \"wbe\""));
+}
+
+TEST_F(RunTest, UsageErrorsPointToTheCommandsHelp) {
+  EXPECT_EQ(Run({"events", "--tail", "x"}).err,
+            "ctl: --tail: \"x\" is not a number (allowed: 0, 1, ...) (see ctl events --help)\n");
+  EXPECT_EQ(Run({"scale", "web=1", "--if-generation", "-1"}).err,
+            "ctl: --if-generation: \"-1\" is not a number (allowed: 0, 1, ...) (see ctl scale "
+            "--help)\n");
+  EXPECT_THAT(Run({"why"}).err, EndsWith("is required (see ctl why --help)\n"));
+  EXPECT_THAT(Run({"scale", "web=x"}).err, EndsWith("(see ctl scale --help)\n"));
+  EXPECT_THAT(Run({"ps", "--timeout", "x"}).err, EndsWith("(see ctl ps --help)\n"));
+  EXPECT_THAT(Run({"nothing"}).err, EndsWith("(see ctl --help)\n"));
+}
+
+TEST_F(RunTest, ARolloutThatIsPausedIsNotWaitedFor) {
+  admin_.ShowViews(
+      {View("available: 2 outdated: 6 step: 1 steps: 2 rollout: PAUSED "
+            "loads { revision: 3 requests: 50 errors: 1 }")});
+  const Output output = Run({"rollout", "status", "web"});
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_THAT(output.out, StartsWith("web r3 paused in step 1/2: in rotation 2/8, old 6; go on "
+                                     "with: ctl rollout resume web\n"));
+  EXPECT_THAT(output.out, testing::ContainsRegex("r3 +50 +2.0%"));
+  admin_.ShowViews({v1::ClusterView()});
+  const Output none = Run({"rollout", "status"});
+  EXPECT_EQ(none.code, 8);
+  EXPECT_EQ(none.err, "ctl: there is no app yet\n");
+}
+
 TEST_F(RunTest, NodesAreCordonedAndTheClusterUnfrozen) {
   EXPECT_EQ(Run({"cordon", "node-2"}).out, "node-2 cordoned\n");
   EXPECT_EQ(Run({"uncordon", "node-2"}).out, "node-2 uncordoned\n");
@@ -647,16 +738,27 @@ TEST_F(RunTest, ADrainWaitsUntilTheNodeIsEmpty) {
   EXPECT_EQ(Run({"drain"}).code, 2);
 }
 
+TEST_F(RunTest, ADrainThatIsNotDoneIsADocument) {
+  admin_.ShowViews(
+      {Parse<v1::ClusterView>("nodes { name: 'node-2' draining: true instances: 1 } "
+                              "instances { name: 'web.1' node: 'node-2' state: 'in-rotation' }")});
+  const Output late = Run({"drain", "node-2", "--timeout", "300ms", "-q", "-o", "json"});
+  EXPECT_EQ(late.code, 6);
+  EXPECT_THAT(late.err, StartsWith("ctl: node-2"));
+  EXPECT_THAT(late.out, HasSubstr("\"outcome\": \"timeout\""));
+}
+
 TEST_F(RunTest, ARebalanceIsPlannedOrWaitedFor) {
   const std::string table =
       "INSTANCE  FROM    TO      WHY\nweb.3     node-1  node-2  better spread\n";
   EXPECT_EQ(Run({"rebalance", "--plan"}).out, table + "1 to move, 4 at a time\n");
+  EXPECT_EQ(Run({"rebalance", "--plan", "-o", "name"}).out, "web.3\n");
   admin_.ShowViews({Parse<v1::ClusterView>("moves_left: 1"), v1::ClusterView()});
   const Output done = Run({"rebalance", "web"});
   EXPECT_EQ(done.code, 0);
   EXPECT_THAT(done.out, HasSubstr(table + "rebalanced"));
-  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance app: \"web\"",
-                                          HasSubstr("WatchCluster")));
+  EXPECT_THAT(admin_.calls(), ElementsAre("Rebalance plan: true", "Rebalance plan: true",
+                                          "Rebalance app: \"web\"", HasSubstr("WatchCluster")));
 }
 
 TEST_F(RunTest, WhyPrintsReasonsAndTheLogThatTellsMore) {
@@ -708,6 +810,9 @@ TEST_F(RunTest, BashCompletesCommandsFlagsAndNames) {
   EXPECT_EQ(complete("ctl scale w", 2), "web");
   EXPECT_EQ(complete("ctl scale --rep", 2), "--replicas");
   EXPECT_EQ(complete("ctl ps -o js", 3), "json");
+  EXPECT_EQ(complete("ctl rollout p", 2), "pause promote");
+  EXPECT_EQ(complete("ctl rollout pause w", 3), "web");
+  EXPECT_EQ(complete("ctl top i", 2), "instances");
 }
 
 TEST_F(RunTest, CompletesNamesOfTheCluster) {
@@ -717,6 +822,7 @@ TEST_F(RunTest, CompletesNamesOfTheCluster) {
   EXPECT_EQ(Run({"__complete", "apps"}).out, "api\nweb\n");
   EXPECT_EQ(Run({"__complete", "targets"}).out, "api\nweb\nweb.1\n");
   EXPECT_EQ(Run({"__complete", "nodes"}).out, "node-1\n");
+  EXPECT_EQ(Run({"__complete", "things"}).out, "api\nnode-1\nweb\nweb.1\n");
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ void Wait::Observe(const v1::ClusterView& cluster, Instant now) {
   // An older generation is a view from before the change.
   if (app_->generation() < target_.generation) return Tick(now);
   if (RolledBack()) return End(ExitCode::kRolloutFailed, now);
+  if (Replaced()) return End(ExitCode::kConflict, now);
   if (Arrived()) return End(ExitCode::kOk, now);
   if (target_.goal == Goal::kSettled && app_->rollout() == v1::AppView::FAILED) {
     return End(ExitCode::kRolloutFailed, now);
@@ -76,6 +77,14 @@ bool Wait::RolledBack() const {
          app_->generation() > target_.generation;
 }
 
+// Somebody else's release is on its way; what it comes to is not for this change to tell.
+bool Wait::Replaced() const {
+  return target_.goal == Goal::kSettled && target_.revision != 0 &&
+         app_->revision() != target_.revision && app_->generation() > target_.generation;
+}
+
+bool Wait::Paused() const { return app_ && app_->rollout() == v1::AppView::PAUSED; }
+
 bool Wait::OnlyPlacesAreMissing() const {
   return target_.goal == Goal::kSettled && !app_->pending_reason().empty() &&
          app_->placed() < app_->replicas() && app_->available() == app_->placed();
@@ -119,6 +128,7 @@ std::string Wait::ProgressLine(Instant now) const {
                                   FormatElapsed(std::chrono::duration_cast<Millis>(now - start_)));
   if (frozen_) absl::StrAppend(&line, "  the cluster is frozen, see `ctl status`");
   if (recovering_) absl::StrAppend(&line, "  the controller waits for its agents");
+  if (Paused()) absl::StrAppend(&line, "  the rollout is paused");
   if (app_ && !app_->pending_reason().empty()) {
     absl::StrAppend(&line, "  ", app_->pending_reason());
   }
@@ -162,6 +172,9 @@ std::string Wait::FailureLine() const {
     case ExitCode::kNotPlaced:
       return absl::StrCat(name, ": only ", app_->placed(), " of ", app_->replicas(),
                           " can be placed: ", app_->pending_reason());
+    case ExitCode::kConflict:
+      return absl::StrCat(name, ": r", target_.revision, " was replaced by r", app_->revision(),
+                          " meanwhile, see `ctl events ", name, "`");
     default: {
       std::string line = absl::StrCat(name, ": not done after ", FormatElapsed(elapsed_));
       if (app_) absl::StrAppend(&line, ": ", counts);
@@ -169,6 +182,8 @@ std::string Wait::FailureLine() const {
         absl::StrAppend(&line, ": ", app_->pending_reason());
       } else if (frozen_) {
         absl::StrAppend(&line, ": the cluster is frozen, see `ctl status`");
+      } else if (Paused()) {
+        absl::StrAppend(&line, ": the rollout is paused; go on with: ctl rollout resume ", name);
       }
       return line;
     }

@@ -22,6 +22,8 @@ struct WaitTarget {
   std::string change;  // how the lines begin after the app's name: "2 -> 8", "r1 -> r2"
   uint64_t generation = 0;
   Goal goal = Goal::kSettled;
+  // The release that is to arrive; 0: whatever is wanted by then.
+  uint32_t revision = 0;
 };
 
 struct WaitPolicy {
@@ -63,7 +65,9 @@ class Wait {
   void End(ExitCode outcome, Instant now);
   bool Arrived() const;
   bool RolledBack() const;
+  bool Replaced() const;
   bool OnlyPlacesAreMissing() const;
+  bool Paused() const;
   std::string Counts() const;
   std::string Step() const;
 

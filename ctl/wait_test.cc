@@ -46,6 +46,34 @@ void SixOfEight(v1::AppView& app) {
   app.set_pending_reason("no node has room");
 }
 
+TEST(WaitTest, AnotherReleaseInItsPlaceIsAConflict) {
+  WaitTarget target = Target();
+  target.revision = 3;
+  Wait wait(target, {}, kStart);
+  wait.Observe(View([](v1::AppView& app) { app.set_generation(8); }), At(10));
+  EXPECT_EQ(wait.outcome(), std::nullopt) << "promoted, for example";
+  wait.Observe(View([](v1::AppView& app) {
+                 Settle(app);
+                 app.set_generation(9);
+                 app.set_revision(4);
+               }),
+               At(20));
+  EXPECT_EQ(wait.outcome(), ExitCode::kConflict);
+  EXPECT_EQ(wait.FailureLine(), "web: r3 was replaced by r4 meanwhile, see `ctl events web`");
+}
+
+TEST(WaitTest, APauseIsSaidWhileItIsWaitedFor) {
+  WaitPolicy policy;
+  policy.timeout = Millis{1'000};
+  Wait wait(Target(), policy, kStart);
+  wait.Observe(View([](v1::AppView& app) { app.set_rollout(v1::AppView::PAUSED); }), At(10));
+  EXPECT_THAT(wait.ProgressLine(At(10)), testing::EndsWith("  the rollout is paused"));
+  wait.Tick(At(1'000));
+  EXPECT_EQ(wait.outcome(), ExitCode::kTimeout);
+  EXPECT_THAT(wait.FailureLine(), testing::EndsWith(": the rollout is paused; go on with: ctl "
+                                                    "rollout resume web"));
+}
+
 TEST(WaitTest, OneViewDecides) {
   struct Case {
     std::string name;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "controller/core/cluster_core.h"
 #include "controller/core/crash_loop.h"
@@ -142,6 +143,7 @@ RolloutView Cluster::Core::ToRolloutView(const AppEntry& entry, Instant now) con
   view.proven = static_cast<uint32_t>(proven.size());
   view.suspended = frozen_ || app.stopped || app.removing;
   view.crash = FailingStart(entry, policy_.failed_starts_to_fail);
+  view.blind = SilentProxies();
   if (!MayRollBack(entry)) return view;
   if (view.crash.empty()) {
     // Of many, a few end for reasons of their own.
@@ -222,6 +224,7 @@ bool Cluster::Core::AdvanceRollout(AppEntry& entry, Instant now) {
       app.rollout.done = true;
       app.rollout.from = 0;
       app.rollout.step = kAllSteps;
+      app.rollout.loads.clear();
       touched_apps_.insert(app.id);
       SetResult(entry, app.revision, ReleaseResult::kLive, "");
       AddEvent("live", app.id, "", {},
@@ -275,16 +278,44 @@ void Cluster::Core::RollBack(AppEntry& entry, const std::string& reason) {
            absl::StrCat("revision ", bad, " -> ", good, ": ", reason));
 }
 
-void Cluster::Core::ProxyLoad(const AssignmentId& id, const Load& load, Instant now) {
-  const auto [entry, item] = FindAssignment(id);
-  if (item == nullptr || entry->app.rollout.done || load == Load{}) return;
-  Load& sum = entry->loads[item->assignment.revision];
-  sum.requests += load.requests;
-  sum.errors += load.errors;
-  // The first answers of a process say little of how long the later ones take.
-  const bool warm = item->available_since && now - *item->available_since >= kWarmUp;
-  if (warm) sum += Load{.latency = load.latency};
-  dirty_.insert(entry->app.id);
+void Cluster::Core::ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads,
+                               Instant now) {
+  std::set<AppEntry*> concerned;
+  for (const auto& [id, load] : loads) {
+    const auto [entry, item] = FindAssignment(id);
+    if (item == nullptr || entry->app.rollout.done || load == Load{}) continue;
+    Load& sum = entry->loads[item->assignment.revision];
+    sum.requests += load.requests;
+    sum.errors += load.errors;
+    // The first answers of a process say little of how long the later ones take.
+    const bool warm = item->available_since && now - *item->available_since >= kWarmUp;
+    if (warm) sum += Load{.latency = load.latency};
+    concerned.insert(entry);
+  }
+  for (AppEntry* entry : concerned) {
+    KeepEvidence(*entry);
+    dirty_.insert(entry->app.id);
+  }
+}
+
+void Cluster::Core::KeepEvidence(AppEntry& entry) {
+  std::map<uint32_t, Load>& kept = entry.app.rollout.loads;
+  const bool more = std::any_of(entry.loads.begin(), entry.loads.end(), [&](const auto& seen) {
+    const auto before = kept.find(seen.first);
+    return IsMuchMore(seen.second, before == kept.end() ? Load{} : before->second);
+  });
+  if (!more) return;
+  kept = entry.loads;
+  touched_apps_.insert(entry.app.id);
+}
+
+std::string Cluster::Core::SilentProxies() const {
+  std::vector<std::string> silent;
+  for (const auto& [id, proxy] : proxies_) {
+    if (proxy.capabilities.reports_drains && !proxy.reports) silent.push_back(id.value);
+  }
+  if (silent.empty()) return "";
+  return absl::StrCat("no word on requests from ", absl::StrJoin(silent, ", "));
 }
 
 // ---- what operators say ----

@@ -25,6 +25,12 @@ absl::StatusOr<std::vector<ApplyOutcome>> Cluster::Apply(const std::vector<AppRe
   return outcome;
 }
 
+absl::Status Cluster::RemoveGateway(const std::string& name, Instant now, Effects& effects) {
+  absl::Status status = core_->RemoveGateway(name);
+  core_->Finish(now, effects);
+  return status;
+}
+
 absl::StatusOr<ChangeOutcome> Cluster::Scale(const AppId& app, uint32_t replicas, Instant now,
                                              Effects& effects) {
   auto outcome = core_->Scale(app, replicas);
@@ -179,9 +185,9 @@ void Cluster::ProxyReported(const ProxyId& proxy, const AssignmentId& assignment
   core_->Finish(now, effects);
 }
 
-void Cluster::ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now,
-                        Effects& effects) {
-  core_->ProxyLoad(assignment, load, now);
+void Cluster::ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now,
+                         Effects& effects) {
+  core_->ProxyLoads(loads, now);
   core_->Finish(now, effects);
 }
 

@@ -22,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -92,8 +93,13 @@ struct PutGateway {
   Gateway gateway;
   bool operator==(const PutGateway&) const = default;
 };
-using Write = std::variant<PutApp, DeleteApp, PutRevision, DeleteRevision, PutAssignment,
-                           DeleteAssignment, PutNode, PutProxy, DeleteProxy, PutGateway>;
+struct DeleteGateway {
+  std::string name;
+  bool operator==(const DeleteGateway&) const = default;
+};
+using Write =
+    std::variant<PutApp, DeleteApp, PutRevision, DeleteRevision, PutAssignment, DeleteAssignment,
+                 PutNode, PutProxy, DeleteProxy, PutGateway, DeleteGateway>;
 
 // All that `node` has to run: the assignments whose wish is kRun or kDrain.
 struct NodeOrders {
@@ -289,6 +295,8 @@ class Cluster {
                                                   const std::vector<Gateway>& gateways,
                                                   const ApplyOptions& options, Instant now,
                                                   Effects& effects);
+  // Proxies listen there no more. Connections they have go on until they are idle.
+  absl::Status RemoveGateway(const std::string& name, Instant now, Effects& effects);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& app, uint32_t replicas, Instant now,
                                       Effects& effects);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& app, int32_t delta, Instant now,
@@ -350,8 +358,10 @@ class Cluster {
   void ProxyReported(const ProxyId& proxy, const AssignmentId& assignment,
                      const EndpointReport& report, Instant now, Effects& effects);
 
-  // What a proxy saw of an instance since its report before.
-  void ProxyLoad(const AssignmentId& assignment, const Load& load, Instant now, Effects& effects);
+  // What one report of a proxy says it saw of instances since its report before. All of it is
+  // taken in before anything is judged by it.
+  void ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now,
+                  Effects& effects);
 
   // Leases, drain deadlines, recovery. Cheap when nothing is due.
   void Tick(Instant now, Effects& effects);

@@ -27,6 +27,7 @@ Cluster::Core::Core(ClusterPolicy policy, DurableState state, Random random, Ins
   for (App& app : state.apps) {
     AppEntry& entry = apps_[app.id];
     entry.table.app = app.id;
+    entry.loads = app.rollout.loads;
     entry.app = std::move(app);
   }
   for (Revision& revision : state.revisions) {
@@ -290,6 +291,12 @@ void Cluster::Core::MarkAllDirty() {
   for (const auto& [id, entry] : apps_) {
     dirty_.insert(id);
     changed_.insert(id);
+  }
+}
+
+void Cluster::Core::MarkRolloutsDirty() {
+  for (const auto& [id, entry] : apps_) {
+    if (!entry.app.rollout.done) dirty_.insert(id);
   }
 }
 

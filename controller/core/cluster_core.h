@@ -60,7 +60,7 @@ struct AppEntry {
   std::string pending_reason_told;  // as in the last event
   RolloutClock clock;
   std::string stalled;                           // why the rollout counts as failed and yet goes on
-  std::map<uint32_t, Load> loads;                // by revision, while a rollout is on
+  std::map<uint32_t, Load> loads;                // by revision, since its rollout began
   std::optional<RoutingConfig::AppRoute> route;  // as published
 };
 
@@ -83,6 +83,7 @@ struct NodeEntry {
 
 struct ProxyEntry {
   bool connected = false;
+  bool reports = false;  // its load reports come, in this session
   uint64_t session = 0;  // grows whenever it connects
   ProxyCapabilities capabilities;
   std::map<AppId, uint64_t> acked;  // in this session
@@ -99,6 +100,7 @@ class Cluster::Core {
   absl::StatusOr<std::vector<ApplyOutcome>> Apply(const std::vector<AppRequest>& requests,
                                                   const std::vector<Gateway>& gateways,
                                                   const ApplyOptions& options);
+  absl::Status RemoveGateway(const std::string& name);
   absl::StatusOr<ChangeOutcome> Scale(const AppId& id, uint32_t replicas);
   absl::StatusOr<ChangeOutcome> ScaleBy(const AppId& id, int32_t delta);
   absl::StatusOr<ChangeOutcome> SetStopped(const AppId& id, bool stopped);
@@ -116,7 +118,7 @@ class Cluster::Core {
   absl::StatusOr<ChangeOutcome> Undo(const AppId& id, uint32_t to);
   absl::StatusOr<ChangeOutcome> SetPaused(const AppId& id, bool paused);
   absl::StatusOr<ChangeOutcome> Promote(const AppId& id, bool all);
-  void ProxyLoad(const AssignmentId& id, const Load& load, Instant now);
+  void ProxyLoads(const std::vector<std::pair<AssignmentId, Load>>& loads, Instant now);
 
   // ---- cluster_nodes.cc ----
   absl::Status Unfreeze(Instant now);
@@ -253,7 +255,10 @@ class Cluster::Core {
   std::string WhyAssignment(const AppEntry& entry, const AssignmentEntry& item, Instant now);
   std::string WhyNotInRotation(const AppEntry& entry, const AssignmentEntry& item);
   std::string WhyDraining(const AppEntry& entry, const AssignmentEntry& item, Instant now);
-  std::string WhyNoPlace(AppEntry& entry);
+  std::string StepText(const AppEntry& entry) const;  // "1 of 2"
+  // Where the rollout stands, or how the last one ended; empty when there is nothing to say.
+  std::string WhyRollout(const AppEntry& entry, Instant now) const;
+  std::string WhyNoPlace(AppEntry& entry, uint32_t slot);
   Explanation WhyNode(const NodeEntry& node, Instant now);
 
   // ---- node drains: cluster_drain.cc ----
@@ -266,6 +271,9 @@ class Cluster::Core {
   void BeginRollout(AppEntry& entry, uint32_t from, bool direct);
   bool AdvanceRollout(AppEntry& entry, Instant now);
   RolloutView ToRolloutView(const AppEntry& entry, Instant now) const;
+  void KeepEvidence(AppEntry& entry);
+  // Proxies without a word on what they see; empty when there is none.
+  std::string SilentProxies() const;
   void NextStep(AppEntry& entry);
   void RollBack(AppEntry& entry, const std::string& reason);
   bool MayRollBack(const AppEntry& entry) const;
@@ -300,6 +308,7 @@ class Cluster::Core {
   const NodeEntry& NodeOf(const AssignmentEntry& item) const;
   const RevisionConfig& ConfigOf(const AppEntry& entry, uint32_t revision) const;
   void MarkAllDirty();
+  void MarkRolloutsDirty();
   void MarkRoutingChanged() { routing_changed_ = true; }
   RoutingConfig BuildRouting() const;
   void AddEvent(std::string kind, const AppId& app, std::string instance, const NodeId& node,

@@ -117,6 +117,7 @@ class ClusterHarness {
       }
     }
     AckAll();
+    ReportAll();
     DrainAll();
   }
   void Settle(int rounds = 50) {
@@ -145,6 +146,13 @@ class ClusterHarness {
       for (const AppId& app : cluster->apps()) Ack(proxy.value, app);
     }
   }
+  // As the proxies' reports every second: of what runs, whatever is in flight.
+  void ReportAll() {
+    for (const auto& [id, a] : std::map(model.assignments())) {
+      if (a.wish != Wish::kRun) continue;
+      for (const ProxyId& proxy : connected_proxies_) InFlight(proxy.value, id, 0, false);
+    }
+  }
   void InFlight(const std::string& proxy, const AssignmentId& id, uint64_t count, bool draining) {
     EndpointReport report;
     report.in_flight = count;
@@ -153,6 +161,10 @@ class ClusterHarness {
   }
   void Report(const std::string& proxy, const AssignmentId& id, const EndpointReport& report) {
     Do([&](Effects& e) { cluster->ProxyReported(ProxyId{proxy}, id, report, now, e); });
+  }
+  // One report of a proxy.
+  void Saw(const std::vector<std::pair<AssignmentId, Load>>& loads) {
+    Do([&](Effects& e) { cluster->ProxyLoads(loads, now, e); });
   }
   // A proxy's connection to the instance fails now, or it answers now.
   void Unreachable(const std::string& proxy, const AssignmentId& id) {

@@ -28,35 +28,70 @@ absl::Status BeingRemoved(const AppId& app) {
       absl::StrCat(app.value, " is being removed; its instances are still draining"));
 }
 
-// `asked`: those that are new or changed; the blame is theirs.
+// What a gateway, or its redirect, listens on.
+struct Claim {
+  std::string gateway;
+  std::string address;
+  uint16_t port = 0;
+  std::string field;
+};
+
+bool IsV6(const std::string& address) { return address.find(':') != std::string::npos; }
+
+bool IsAny(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+
+std::string Spell(const Claim& claim) {
+  return IsV6(claim.address) ? absl::StrCat("[", claim.address, "]:", claim.port)
+                             : absl::StrCat(claim.address, ":", claim.port);
+}
+
+// Proxies listen on "::" for IPv6 alone, so it may stand beside 0.0.0.0.
+bool Overlap(const Claim& a, const Claim& b) {
+  if (a.port != b.port || IsV6(a.address) != IsV6(b.address)) return false;
+  return a.address == b.address || IsAny(a.address) || IsAny(b.address);
+}
+
+std::vector<Claim> ClaimsOf(const Gateway& gateway) {
+  std::vector<Claim> claims = {{gateway.name, gateway.address, gateway.port, "port"}};
+  if (gateway.tls && gateway.tls->redirect_from != 0) {
+    claims.push_back({gateway.name, gateway.address, gateway.tls->redirect_from, "tls.redirect"});
+  }
+  return claims;
+}
+
+std::string DescribeOverlap(const Claim& a, const Claim& b) {
+  if (a.address == b.address) {
+    return absl::StrCat("gateways ", a.gateway, " and ", b.gateway, " both claim ", Spell(a));
+  }
+  return absl::StrCat("gateways ", a.gateway, " and ", b.gateway, " both claim port ", a.port, ": ",
+                      Spell(a), " and ", Spell(b), " overlap");
+}
+
+// `asked`: those that are new or changed; the blame is theirs. What others have among themselves
+// stops nobody.
 absl::Status CheckGateways(const std::map<std::string, Gateway>& gateways,
                            const std::set<std::string>& asked) {
-  struct Claim {
-    std::string gateway;
-    std::string field;
-  };
-  std::map<std::pair<std::string, uint16_t>, Claim> claims;
+  std::vector<Claim> claims;
   for (const auto& [name, gateway] : gateways) {
-    std::vector<std::pair<uint16_t, std::string>> ports = {{gateway.port, "port"}};
-    if (gateway.tls && gateway.tls->redirect_from != 0) {
-      ports.emplace_back(gateway.tls->redirect_from, "tls.redirect");
-      if (gateways.contains(gateway.RedirectName())) {
-        const bool is_asked = asked.contains(gateway.RedirectName());
-        return WithBlame(absl::InvalidArgumentError(absl::StrCat(
-                             "gateway ", gateway.RedirectName(),
-                             ": the name is that of the redirect to ", name, " (choose another)")),
-                         {Blame::Kind::kGateway, is_asked ? gateway.RedirectName() : name, "name"});
-      }
+    const bool redirects = gateway.tls && gateway.tls->redirect_from != 0;
+    if (redirects && gateways.contains(gateway.RedirectName())) {
+      const bool is_asked = asked.contains(gateway.RedirectName());
+      return WithBlame(absl::InvalidArgumentError(absl::StrCat(
+                           "gateway ", gateway.RedirectName(),
+                           ": the name is that of the redirect to ", name, " (choose another)")),
+                       {Blame::Kind::kGateway, is_asked ? gateway.RedirectName() : name, "name"});
     }
-    for (const auto& [port, field] : ports) {
-      const auto [claim, added] = claims.try_emplace({gateway.address, port}, Claim{name, field});
-      if (added) continue;
-      const Claim& other = claim->second;
-      const bool is_asked = asked.contains(name);
-      return WithBlame(
-          absl::InvalidArgumentError(absl::StrCat("gateways ", other.gateway, " and ", name,
-                                                  " both claim ", gateway.address, ":", port)),
-          {Blame::Kind::kGateway, is_asked ? name : other.gateway, is_asked ? field : other.field});
+    const bool is_asked = asked.contains(name);
+    for (Claim& claim : ClaimsOf(gateway)) {
+      const auto other = std::find_if(claims.begin(), claims.end(), [&](const Claim& earlier) {
+        return Overlap(earlier, claim) && (is_asked || asked.contains(earlier.gateway));
+      });
+      if (other != claims.end()) {
+        return WithBlame(absl::InvalidArgumentError(DescribeOverlap(*other, claim)),
+                         {Blame::Kind::kGateway, is_asked ? name : other->gateway,
+                          is_asked ? claim.field : other->field});
+      }
+      claims.push_back(std::move(claim));
     }
   }
   return absl::OkStatus();
@@ -240,6 +275,21 @@ void Cluster::Core::CommitPlan(PlannedApp plan, const ApplyOptions& options) {
                           ")", By(options.origin)));
   }
   dirty_.insert(id);
+}
+
+absl::Status Cluster::Core::RemoveGateway(const std::string& name) {
+  if (gateways_.erase(name) == 0) {
+    std::string known;
+    for (const auto& [other, gateway] : gateways_) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", other);
+    }
+    return absl::NotFoundError(absl::StrCat("no such gateway: ", name,
+                                            " (there are: ", known.empty() ? "none" : known, ")"));
+  }
+  out_.writes.push_back(DeleteGateway{name});
+  AddEvent("gateway-removed", {}, "", {}, name);
+  MarkRoutingChanged();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<AppEntry*> Cluster::Core::FindChangeable(const AppId& id) {

@@ -254,7 +254,72 @@ TEST(ClusterOperatorsTest, ARedirectToHttpsClaimsItsPortAndItsName) {
   EXPECT_EQ(
       apply({"default-redirect", "0.0.0.0", 9000}),
       "gateway default-redirect: the name is that of the redirect to default (choose another)");
-  EXPECT_EQ(apply({"plain", "127.0.0.1", 8080}), "");
+  EXPECT_EQ(apply({"plain", "127.0.0.1", 8080}),
+            "gateways default and plain both claim port 8080: 0.0.0.0:8080 and 127.0.0.1:8080 "
+            "overlap");
+}
+
+TEST(ClusterOperatorsTest, ARemovedGatewayLeavesItsPortAndIsForgotten) {
+  ClusterHarness h;
+  const std::vector<Gateway> both = {{"default", "0.0.0.0", 80}, {"edge", "0.0.0.0", 81}};
+  ASSERT_TRUE(h.Do([&](Effects& e) { return h.cluster->Apply({}, both, {}, h.now, e); }).ok());
+  const auto remove = [&](const std::string& name) {
+    return h.Do([&](Effects& e) { return h.cluster->RemoveGateway(name, h.now, e); });
+  };
+  EXPECT_TRUE(remove("edge").ok());
+  EXPECT_EQ(h.last.routing->gateways.size(), 1u);
+  EXPECT_EQ(h.Count("gateway-removed"), 1u);
+  const absl::Status again = remove("edge");
+  EXPECT_EQ(again.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(std::string(again.message()), "no such gateway: edge (there are: default)");
+  h.Restart();
+  EXPECT_EQ(h.cluster->GetGateways().size(), 1u);
+  const std::vector<Gateway> other = {{"other", "0.0.0.0", 81}};
+  EXPECT_TRUE(h.Do([&](Effects& e) { return h.cluster->Apply({}, other, {}, h.now, e); }).ok());
+}
+
+TEST(ClusterOperatorsTest, GatewaysOfOnePortNeedAddressesOfTheirOwn) {
+  struct Case {
+    std::string name;
+    std::string first, second;
+    std::string want;  // empty: both fit
+  };
+  const Case cases[] = {
+      {"two addresses", "127.0.0.1", "10.0.0.1", ""},
+      {"two of IPv6", "::1", "fd00::1", ""},
+      {"one of each family", "127.0.0.1", "::1", ""},
+      {"all of each family", "0.0.0.0", "::", ""},
+      {"all, and one of the other family", "0.0.0.0", "::1", ""},
+      {"the same", "::1", "::1", "gateways a and b both claim [::1]:80"},
+      {"one of all", "0.0.0.0", "127.0.0.1",
+       "gateways a and b both claim port 80: 0.0.0.0:80 and 127.0.0.1:80 overlap"},
+      {"all with one", "127.0.0.1", "0.0.0.0",
+       "gateways a and b both claim port 80: 127.0.0.1:80 and 0.0.0.0:80 overlap"},
+      {"one of all of IPv6", "::", "::1",
+       "gateways a and b both claim port 80: [::]:80 and [::1]:80 overlap"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    ClusterHarness h;
+    const std::vector<Gateway> both = {{"a", c.first, 80}, {"b", c.second, 80}};
+    const auto result = h.Do([&](Effects& e) { return h.cluster->Apply({}, both, {}, h.now, e); });
+    EXPECT_EQ(std::string(result.status().message()), c.want);
+    EXPECT_EQ(h.cluster->GetGateways().size(), c.want.empty() ? 2u : 0u);
+  }
+}
+
+TEST(ClusterOperatorsTest, GatewaysThatOverlapSinceEverStopNoOtherChange) {
+  ClusterHarness h;
+  h.model.Apply({PutGateway{{"a", "0.0.0.0", 80}}, PutGateway{{"b", "127.0.0.1", 80}}});
+  h.Restart();
+  const auto apply = [&](Gateway gateway) {
+    return h.Do([&](Effects& e) { return h.cluster->Apply({}, {gateway}, {}, h.now, e); }).status();
+  };
+  EXPECT_TRUE(h.Apply("v1", 1).ok());
+  EXPECT_TRUE(apply({"c", "0.0.0.0", 81}).ok());
+  EXPECT_FALSE(apply({"c", "0.0.0.0", 80}).ok());
+  EXPECT_FALSE(apply({"b", "127.0.0.2", 80}).ok());
+  EXPECT_TRUE(apply({"b", "127.0.0.1", 82}).ok());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What proxies run, and what they still hold.
 #include <algorithm>
+#include <utility>
 
 #include "controller/core/cluster_core.h"
 
@@ -16,6 +17,7 @@ void Cluster::Core::ProxyConnected(const ProxyId& id, const ProxyCapabilities& c
   // it acknowledges and reports from here on.
   proxy.acked.clear();
   proxy.nack.clear();  // what it still refuses it will refuse again
+  proxy.reports = false;
   proxy.session += 1;
   deadlines_.Clear({DeadlineKey::kProxy, id.value});
   MarkAllDirty();
@@ -25,6 +27,8 @@ void Cluster::Core::ProxyDisconnected(const ProxyId& id, Instant now) {
   const auto found = proxies_.find(id);
   if (found == proxies_.end() || !found->second.connected) return;
   found->second.connected = false;
+  found->second.reports = false;
+  MarkRolloutsDirty();
   deadlines_.Set({DeadlineKey::kProxy, id.value}, now + policy_.proxy_lease);
   AddEvent("proxy-disconnected", {}, "", {}, id.value);
 }
@@ -83,6 +87,7 @@ void Cluster::Core::ProxyReported(const ProxyId& id, const AssignmentId& assignm
   if (item == nullptr) return;
   const auto proxy = proxies_.find(id);
   if (proxy == proxies_.end()) return;  // reports come on a stream of their own, and again
+  if (proxy->second.connected && !std::exchange(proxy->second.reports, true)) MarkRolloutsDirty();
   InFlight& said = item->in_flight[id];
   proxy->second.in_flight += report.in_flight;
   proxy->second.in_flight -= std::min(proxy->second.in_flight, said.requests);

@@ -205,7 +205,7 @@ TEST(ClusterRolloutTest, WhatProxiesSawEndsARelease) {
     Load load;
     load.requests = requests;
     load.errors = errors;
-    h.Do([&](Effects& e) { h.cluster->ProxyLoad(id, load, h.now, e); });
+    h.Saw({{id, load}});
   };
   const AssignmentId fresh = h.Of(1).at(1).id;
   saw(h.Of(2).at(0).id, 100, 0);
@@ -274,7 +274,7 @@ TEST(ClusterRolloutTest, ACanaryThatFailsLeavesNothingBehind) {
   ASSERT_EQ(h.Of(1).size(), 2u);
   Load load;
   load.requests = load.errors = 30;
-  h.Do([&](Effects& e) { h.cluster->ProxyLoad(h.Of(1).at(1).id, load, h.now, e); });
+  h.Saw({{h.Of(1).at(1).id, load}});
   EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
   EXPECT_EQ(h.routing.routes.at(0).split, std::nullopt);
   h.Settle();
@@ -315,7 +315,7 @@ TEST(ClusterRolloutTest, LatenciesOfThoseThatWarmUpAreNoEvidence) {
   const auto saw = [&](const AssignmentId& id, size_t latency_class) {
     Load load;
     load.requests = load.latency[latency_class] = 500;
-    h.Do([&](Effects& e) { h.cluster->ProxyLoad(id, load, h.now, e); });
+    h.Saw({{id, load}});
   };
   const AssignmentId fresh = h.Of(1).at(1).id;
   saw(h.Of(2).at(0).id, 2);
@@ -371,6 +371,121 @@ TEST(ClusterRolloutTest, TheDeadlineTakesTheReleaseBackButNotForTimeTheControlle
   h.Pass(Millis{2'000});
   EXPECT_EQ(h.Status().rollout, RolloutPhase::kRolledBack);
   EXPECT_EQ(h.Status().failure, "no progress within 60 s: 0 of 2 new instances are in rotation");
+}
+
+class EvidenceOverRestartsTest : public testing::Test {
+ protected:
+  static constexpr Millis kDwell{60'000};
+
+  // Revision 2 is a canary with a tenth of the requests, in rotation at a proxy that reports.
+  void SetUp() override {
+    ASSERT_TRUE(h_.Connect("n1").ok());
+    h_.ConnectProxy("p");
+    ASSERT_TRUE(h_.Apply("v1", 4).ok());
+    h_.Settle();
+    RevisionConfig next = ClusterHarness::Config("v2");
+    next.strategy.canary_steps = {10, 50};
+    next.strategy.canary_interval = kDwell;
+    ASSERT_TRUE(h_.Apply({{kWeb, next, 4}}).ok());
+    h_.Settle();
+    old_ = h_.Of(2).at(0).id;
+    fresh_ = h_.Of(1).at(1).id;
+    ASSERT_EQ(h_.Status().step_number, 1u);
+  }
+  void RestartController() {
+    h_.Restart();
+    ASSERT_TRUE(h_.Connect(h_.HelloWithAll("n1")).ok());
+    h_.ConnectProxy("p");
+    h_.AckAll();
+  }
+  static Load Of(uint64_t requests, uint64_t errors) {
+    return {.requests = requests, .errors = errors};
+  }
+
+  ClusterHarness h_;
+  AssignmentId old_, fresh_;
+};
+
+TEST_F(EvidenceOverRestartsTest, WhatSpokeAgainstAReleaseGoesOnSpeaking) {
+  for (int i = 0; i < 19; ++i) h_.Saw({{old_, Of(10, 0)}, {fresh_, Of(1, 1)}});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
+  RestartController();
+  const Load kept = h_.Status().loads.at(2);
+  EXPECT_GE(kept.requests, 19u * 4 / 5);
+  EXPECT_EQ(kept.requests, kept.errors);
+  for (uint64_t seen = kept.requests; seen < 20; ++seen) {
+    EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing) << seen;
+    h_.Saw({{old_, Of(10, 0)}, {fresh_, Of(1, 1)}});
+  }
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_THAT(h_.Status().failure, HasSubstr("errors 100.0% of 20 requests (r1: 0.0% of "));
+}
+
+// The release before fails as often: that is known only by what was seen before the restart.
+TEST_F(EvidenceOverRestartsTest, HalfAWindowSpeaksAgainstNobody) {
+  h_.Saw({{old_, Of(1'000, 200)}, {fresh_, Of(100, 20)}});
+  RestartController();
+  h_.Saw({{fresh_, Of(100, 20)}});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
+  EXPECT_EQ(h_.Status().loads.at(1), Of(1'000, 200));
+  EXPECT_EQ(h_.Status().loads.at(2), Of(200, 40));
+}
+
+TEST_F(EvidenceOverRestartsTest, AReportIsJudgedAsAWhole) {
+  h_.Saw({{fresh_, Of(100, 20)}, {old_, Of(1'000, 200)}});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
+}
+
+TEST_F(EvidenceOverRestartsTest, AStepTakesItsWholeTimeFromWhenTheProxiesReportAgain) {
+  h_.Pass(kDwell - Millis{1'000});
+  RestartController();
+  h_.Pass(kDwell * 2);
+  EXPECT_EQ(h_.Status().step_number, 1u) << "acknowledged, but nobody says what it answers";
+  h_.Answered("p", old_);
+  h_.Pass(kDwell - Millis{1'000});
+  EXPECT_EQ(h_.Status().step_number, 1u);
+  h_.Pass(Millis{1'100});
+  EXPECT_EQ(h_.Status().step_number, 2u);
+}
+
+TEST_F(EvidenceOverRestartsTest, AProxyThatNeverReportsHoldsAReleaseToItsDeadline) {
+  RestartController();
+  h_.Pass(Millis{599'000});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
+  h_.Pass(Millis{2'000});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kRolledBack);
+  EXPECT_EQ(h_.Status().failure, "no progress within 600 s: no word on requests from p");
+}
+
+TEST_F(EvidenceOverRestartsTest, AProxyThatIsForgottenIsNotWaitedFor) {
+  h_.DisconnectProxy("p");
+  h_.Pass(kDwell);
+  EXPECT_EQ(h_.Status().step_number, 1u);
+  h_.Pass(Millis{10'000});  // its lease
+  EXPECT_EQ(h_.Status().step_number, 2u);
+}
+
+TEST_F(EvidenceOverRestartsTest, ACompleteRolloutKeepsNoEvidence) {
+  h_.Saw({{old_, Of(1'000, 0)}, {fresh_, Of(100, 0)}});
+  EXPECT_FALSE(h_.model.apps().at(kWeb).rollout.loads.empty());
+  ASSERT_TRUE(h_.Do([&](Effects& e) { return h_.cluster->Promote(kWeb, true, h_.now, e); }).ok());
+  h_.Settle();
+  EXPECT_TRUE(h_.Status().settled);
+  EXPECT_EQ(h_.model.apps().at(kWeb).rollout, Rollout{});
+}
+
+// Without requests nobody looks at the rollout meanwhile.
+TEST_F(EvidenceOverRestartsTest, APauseOfAnyLengthIsNoLackOfProgress) {
+  const auto pause = [&](bool paused) {
+    return h_.Do([&](Effects& e) { return h_.cluster->SetPaused(kWeb, paused, h_.now, e); }).ok();
+  };
+  ASSERT_TRUE(pause(true));
+  h_.Say(fresh_, Phase::kUnhealthy);
+  h_.Pass(std::chrono::minutes{15});
+  ASSERT_TRUE(pause(false));
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
+  h_.Pass(Millis{599'000});
+  EXPECT_EQ(h_.Status().rollout, RolloutPhase::kProgressing);
 }
 
 TEST(ClusterRolloutTest, ScaleDownTakesTheHighestSlots) {

@@ -48,6 +48,9 @@ absl::StatusOr<Explanation> Cluster::Core::Why(const std::string& target, Instan
   }
   Explanation explanation;
   if (AppEntry* const entry = FindApp(AppId{target})) {
+    if (std::string line = WhyRollout(*entry, now); !line.empty()) {
+      explanation.lines.push_back(std::move(line));
+    }
     for (uint32_t slot = 1; slot <= WantedReplicas(entry->app); ++slot) {
       for (std::string& line : WhySlot(*entry, slot, now, explanation)) {
         explanation.lines.push_back(std::move(line));
@@ -91,13 +94,50 @@ std::vector<std::string> Cluster::Core::WhySlot(AppEntry& entry, uint32_t slot, 
     if (fails) explanation.logs_of.push_back(name);
   }
   if (slot >= 1 && slot <= WantedReplicas(entry.app) && !filled) {
-    lines.push_back(absl::StrCat(name, " r", entry.app.revision, " pending: ", WhyNoPlace(entry)));
+    lines.push_back(
+        absl::StrCat(name, " r", entry.app.revision, " pending: ", WhyNoPlace(entry, slot)));
   }
   return lines;
 }
 
-std::string Cluster::Core::WhyNoPlace(AppEntry& entry) {
+std::string Cluster::Core::WhyRollout(const AppEntry& entry, Instant now) const {
+  const App& app = entry.app;
+  const Rollout& rollout = app.rollout;
+  if (rollout.failed != 0) {
+    return absl::StrCat(app.id.value, ": r", rollout.failed, " was rolled back to r", app.revision,
+                        ": ", rollout.failure);
+  }
+  if (rollout.done || rollout.from == 0) return "";
+  const RolloutView view = ToRolloutView(entry, now);
+  const auto step = CurrentStep(StrategyOf(entry), rollout, view.replicas);
+  std::string line = absl::StrCat(app.id.value, ": r", app.revision, " replaces r", rollout.from);
+  if (step) absl::StrAppend(&line, ", step ", StepText(entry));
+  const uint32_t wanted = step ? step->slots : view.replicas;
+  if (rollout.paused)
+    return absl::StrCat(line, ": paused, until ctl rollout resume ", app.id.value);
+  if (view.suspended)
+    return absl::StrCat(line, ": rests while the app is stopped or all is frozen");
+  if (view.proven < wanted || !view.blind.empty()) {
+    return absl::StrCat(line, ": ", WhatIsMissing(view, wanted));
+  }
+  if (!step) return absl::StrCat(line, ": all are in rotation, older ones are left");
+  if (step->manual) return absl::StrCat(line, ": until ctl rollout promote ", app.id.value);
+  const Instant over = entry.clock.step_since.value_or(now) + step->dwell;
+  return absl::StrCat(line, ": ", Seconds(over - now), " more");
+}
+
+std::string Cluster::Core::StepText(const AppEntry& entry) const {
+  const size_t steps = StepsOf(StrategyOf(entry), WantedReplicas(entry.app)).size();
+  return absl::StrCat(entry.app.rollout.step + 1, " of ", steps);
+}
+
+std::string Cluster::Core::WhyNoPlace(AppEntry& entry, uint32_t slot) {
   if (IsHeld(entry)) return "the controller waits for nodes that run the app to report";
+  const Rollout& rollout = entry.app.rollout;
+  if (!rollout.done && rollout.paused) return "waits: the rollout is paused";
+  const auto step = CurrentStep(StrategyOf(entry), rollout, WantedReplicas(entry.app));
+  if (step && slot > step->slots)
+    return absl::StrCat("waits until step ", StepText(entry), " is over");
   Placer placer = PlacerFor(entry, entry.app.revision);
   if (placer.Choose() != nullptr) return "waits its turn: only a few are replaced at a time";
   return placer.WhyNothingFits(kAllNodes);
@@ -136,7 +176,7 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
     case Phase::kStarting:
       return WithDetail("starting: its probe has not passed yet", report.detail) + moves;
     case Phase::kReady:
-      return WhyNotInRotation(entry, item) + moves;
+      return WithDetail(WhyNotInRotation(entry, item), report.detail) + moves;
     case Phase::kUnhealthy:
       return WithDetail("unhealthy, out of rotation until its probe passes", report.detail) + moves;
     case Phase::kBackoff:

@@ -36,6 +36,70 @@ TEST(ClusterWhyTest, APendingInstanceHearsFromEveryNode) {
                                         HasSubstr("web.3 r1 pending")));
 }
 
+TEST(ClusterWhyTest, AnAppTellsWhereItsRolloutStands) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 4).ok());
+  h.Settle();
+  RevisionConfig next = ClusterHarness::Config("v2");
+  next.strategy.canary_steps = {10, 60};
+  next.strategy.canary_interval = Millis{60'000};
+  ASSERT_TRUE(h.Apply({{kWeb, next, 4}}).ok());
+  const auto first = [&] { return h.Why("web").at(0); };
+  EXPECT_EQ(first(), "web: r2 replaces r1, step 1 of 2: 0 of 1 new instances are in rotation");
+  h.Settle();
+  EXPECT_EQ(first(), "web: r2 replaces r1, step 1 of 2: 60.0 s more");
+  EXPECT_THAT(h.Why("web.2"), ElementsAre(HasSubstr("web.2 r1 on "),
+                                          "web.2 r2 pending: waits until step 1 of 2 is over"));
+  h.ConnectProxy("late");
+  h.AckAll();
+  EXPECT_EQ(first(), "web: r2 replaces r1, step 1 of 2: no word on requests from late");
+  const auto pause = [&](bool paused) {
+    return h.Do([&](Effects& e) { return h.cluster->SetPaused(kWeb, paused, h.now, e); }).ok();
+  };
+  ASSERT_TRUE(pause(true));
+  EXPECT_EQ(first(), "web: r2 replaces r1, step 1 of 2: paused, until ctl rollout resume web");
+  EXPECT_THAT(h.Why("web.2").back(), HasSubstr("pending: waits: the rollout is paused"));
+  ASSERT_TRUE(pause(false));
+  h.Settle();
+  Load bad;
+  bad.requests = bad.errors = 30;
+  h.Saw({{h.Of(1).at(1).id, bad}});
+  EXPECT_EQ(first(), "web: r2 was rolled back to r1: errors 100.0% of 30 requests (r1: 0.0% of 0)");
+  ASSERT_TRUE(h.Apply("v3", 4).ok());
+  h.Settle();
+  EXPECT_EQ(h.Status().rollout, RolloutPhase::kComplete);
+  EXPECT_THAT(first(), HasSubstr("web.1 r3 on ")) << "nothing to say";
+}
+
+TEST(ClusterWhyTest, TellsOfChildrenThatAnInstanceOutlived) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  const AssignmentId id = h.Of(1).at(0).id;
+  InstanceReport report = h.Report(id, Phase::kReady);
+  h.Say(report);
+  h.AckAll();
+  report.child_oom_kills = 1;
+  report.detail = "1 of its child processes was OOMKilled at 64 MiB";
+  h.Say(report);
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 1u);
+  EXPECT_EQ(h.Count("instance-exited"), 0u);
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: in rotation, acknowledged by 1 proxies: 1 of its child "
+                          "processes was OOMKilled at 64 MiB"));
+  EXPECT_EQ(h.cluster->GetInstances(kWeb).at(0).detail, report.detail);
+  report.child_oom_kills = 3;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 2u);
+  ++report.incarnation;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 3u);
+  report.child_oom_kills = 0;
+  ++report.incarnation;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 3u);
+}
+
 TEST(ClusterWhyTest, FollowsAnInstanceThroughItsLife) {
   Asked h;
   ASSERT_TRUE(h.Apply("v1", 1).ok());

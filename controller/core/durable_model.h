@@ -46,6 +46,7 @@ class DurableModel {
   void Do(const PutProxy& w) { proxies_.insert(w.proxy); }
   void Do(const DeleteProxy& w) { proxies_.erase(w.proxy); }
   void Do(const PutGateway& w) { gateways_[w.gateway.name] = w.gateway; }
+  void Do(const DeleteGateway& w) { gateways_.erase(w.name); }
 
   std::map<AppId, App> apps_;
   std::map<std::pair<AppId, uint32_t>, Revision> revisions_;

@@ -46,6 +46,15 @@ std::optional<uint32_t> P99Ms(const Load& load) {
   return std::nullopt;
 }
 
+bool IsMuchMore(const Load& now, const Load& before) {
+  const auto much = [](uint64_t more, uint64_t less) { return more > less + less / 4; };
+  if (much(now.requests, before.requests) || much(now.errors, before.errors)) return true;
+  for (size_t i = 0; i < now.latency.size(); ++i) {
+    if (much(now.latency[i], before.latency[i])) return true;
+  }
+  return false;
+}
+
 double LowerBound(uint64_t part, uint64_t whole) {
   if (whole == 0) return 0;
   constexpr double kZ = 1.96;

@@ -34,11 +34,15 @@ struct Load {
 // above the last bound.
 std::optional<uint32_t> P99Ms(const Load& load);
 
+// Whether any figure of `now` is more than that of `before` by over a quarter. Of what is kept
+// whenever this is so, a fifth at most is ever lost, for few writes.
+bool IsMuchMore(const Load& now, const Load& before);
+
 // Lower bound of the 95 % Wilson interval for `part` of `whole`.
 double LowerBound(uint64_t part, uint64_t whole);
 
-// Why the new release should go, with the numbers: "errors 31.0% of 240 requests (r1: 0.1% of 960)";
-// nullopt: nothing speaks against it, or too little is known.
+// Why the new release should go, with the numbers: "errors 31.0% of 240 requests (r1: 0.1% of
+// 960)"; nullopt: nothing speaks against it, or too little is known.
 std::optional<std::string> JudgeEvidence(const Load& fresh, const Load& old,
                                          const EvidencePolicy& policy, const std::string& old_name);
 

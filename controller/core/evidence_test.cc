@@ -68,6 +68,15 @@ TEST(EvidenceTest, TheP99IsTheClassOfTheSlowestHundredth) {
   EXPECT_EQ(P99Ms(load), 1'000u);
 }
 
+TEST(EvidenceTest, MuchMoreIsAQuarterOfAnyFigure) {
+  EXPECT_FALSE(IsMuchMore({}, {}));
+  EXPECT_TRUE(IsMuchMore(Of(1, 0), {}));
+  EXPECT_FALSE(IsMuchMore(Of(125, 10), Of(100, 10)));
+  EXPECT_TRUE(IsMuchMore(Of(126, 10), Of(100, 10)));
+  EXPECT_TRUE(IsMuchMore(Of(100, 13), Of(100, 10)));
+  EXPECT_TRUE(IsMuchMore(Plus(Of(100, 0), Of(1, 0, 400)), Of(100, 0)));
+}
+
 TEST(EvidenceTest, TheLowerBoundComesNearWithTheNumber) {
   EXPECT_EQ(LowerBound(0, 0), 0);
   EXPECT_LT(LowerBound(1, 10), 0.05);

@@ -8,9 +8,8 @@ namespace pando::controller {
 namespace {
 
 // Waiting for something that has no deadline: an operator, or the end of a step.
-bool WaitsOnPurpose(const Rollout& rollout, const RolloutView& view,
-                    const std::optional<RolloutStep>& step) {
-  return rollout.paused || view.suspended || (step && view.proven >= step->slots);
+bool WaitsOnPurpose(const Rollout& rollout, const RolloutView& view, bool step_reached) {
+  return rollout.paused || view.suspended || step_reached;
 }
 
 std::string Seconds(Millis time) { return absl::StrCat(time.count() / 1000, " s"); }
@@ -25,6 +24,11 @@ std::optional<RolloutStep> CurrentStep(const Strategy& strategy, const Rollout& 
   return steps[rollout.step];
 }
 
+std::string WhatIsMissing(const RolloutView& view, uint32_t wanted) {
+  if (view.proven >= wanted && !view.blind.empty()) return view.blind;
+  return absl::StrCat(view.proven, " of ", wanted, " new instances are in rotation");
+}
+
 RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
                             const RolloutView& view, Instant now, RolloutClock& clock) {
   if (rollout.done) return {};
@@ -32,11 +36,15 @@ RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
   if (view.evidence) return {RolloutMove::kFail, *view.evidence, {}};
 
   const std::optional<RolloutStep> step = CurrentStep(strategy, rollout, view.replicas);
-  if (view.proven > clock.best || !clock.progress_at || WaitsOnPurpose(rollout, view, step)) {
+  // What nobody watches proves nothing.
+  const bool step_reached = step && view.proven >= step->slots && view.blind.empty();
+  const bool waits = WaitsOnPurpose(rollout, view, step_reached);
+  if (view.proven > clock.best || !clock.progress_at || waits || clock.waited) {
     clock.best = std::max(clock.best, view.proven);
     clock.progress_at = now;
   }
-  if (step && view.proven >= step->slots) {
+  clock.waited = waits;
+  if (step_reached) {
     if (!clock.step_since) clock.step_since = now;
   } else {
     clock.step_since.reset();
@@ -54,11 +62,10 @@ RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
   }
   const Instant deadline = *clock.progress_at + strategy.progress_deadline;
   if (now < deadline) return {RolloutMove::kWait, "", deadline};
-  return {
-      RolloutMove::kFail,
-      absl::StrCat("no progress within ", Seconds(strategy.progress_deadline), ": ", view.proven,
-                   " of ", step ? step->slots : view.replicas, " new instances are in rotation"),
-      {}};
+  return {RolloutMove::kFail,
+          absl::StrCat("no progress within ", Seconds(strategy.progress_deadline), ": ",
+                       WhatIsMissing(view, step ? step->slots : view.replicas)),
+          {}};
 }
 
 }  // namespace pando::controller

@@ -3,15 +3,18 @@
 //   step 0 -> step 1 -> ... -> the rest within the limits -> complete
 //
 // Each step starts some new instances beside the old ones and lets them prove themselves. What is
-// durable is `Rollout`; the clock starts anew with a controller, in favour of the release.
+// durable is `Rollout`, the evidence too; the clock starts anew with a controller: a step lasts its
+// whole time under the eyes of one.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/time.h"
+#include "controller/core/evidence.h"
 #include "controller/core/strategy.h"
 
 namespace pando::controller {
@@ -26,6 +29,8 @@ struct Rollout {
   bool paused = false;
   uint32_t failed = 0;  // the release that was rolled back by itself, until there is another one
   std::string failure = {};  // why
+  // What proxies saw by revision, or nearly: see IsMuchMore.
+  std::map<uint32_t, Load> loads = {};
 
   bool operator==(const Rollout&) const = default;
 };
@@ -37,6 +42,7 @@ struct RolloutView {
   bool older_left = false;  // instances of other releases that are not draining yet
   bool suspended = false;   // frozen, or not everything is in sight: no time passes
   std::string crash = {};   // why new instances fail; empty when they do not
+  std::string blind = {};   // who does not tell what the new instances answer; empty: all do
   std::optional<std::string> evidence = {};  // what the proxies hold against the new release
 };
 
@@ -44,7 +50,8 @@ struct RolloutView {
 struct RolloutClock {
   std::optional<Instant> progress_at;
   uint32_t best = 0;                  // slots proven so far
-  std::optional<Instant> step_since;  // all instances of the step are proven
+  bool waited = false;                // when last looked at, for something without a deadline
+  std::optional<Instant> step_since;  // all instances of the step are proven, and watched
 };
 
 enum class RolloutMove { kWait, kNextStep, kComplete, kFail };
@@ -58,6 +65,9 @@ struct RolloutVerdict {
 // The step the rollout is in; nullopt when all are over.
 std::optional<RolloutStep> CurrentStep(const Strategy& strategy, const Rollout& rollout,
                                        uint32_t replicas);
+
+// "1 of 4 new instances are in rotation", or who does not tell what they answer.
+std::string WhatIsMissing(const RolloutView& view, uint32_t wanted);
 
 RolloutVerdict JudgeRollout(const Strategy& strategy, const Rollout& rollout,
                             const RolloutView& view, Instant now, RolloutClock& clock);

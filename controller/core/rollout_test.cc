@@ -81,9 +81,40 @@ TEST_F(RolloutTest, NoTimePassesWhilePausedOrSuspended) {
     EXPECT_EQ(Judge(0, kStart), RolloutMove::kWait);
     EXPECT_EQ(Judge(0, kStart + std::chrono::hours{1}), RolloutMove::kWait);
     *flag = false;
+    EXPECT_EQ(Judge(0, kStart + std::chrono::hours{1}), RolloutMove::kWait);
     EXPECT_EQ(Judge(0, kStart + std::chrono::hours{1} + seconds{599}), RolloutMove::kWait);
     EXPECT_EQ(Judge(0, kStart + std::chrono::hours{1} + seconds{600}), RolloutMove::kFail);
   }
+}
+
+TEST_F(RolloutTest, TimeWaitedOnPurposeIsNoLackOfProgress) {
+  strategy_ = Canary();
+  strategy_.manual_gate = true;
+  EXPECT_EQ(Judge(1, kStart), RolloutMove::kWait);
+  const Instant later = kStart + std::chrono::hours{24};
+  EXPECT_EQ(Judge(0, later), RolloutMove::kWait) << "nobody looked since";
+  EXPECT_EQ(*verdict_.look_again, later + seconds{600});
+  rollout_.paused = true;
+  EXPECT_EQ(Judge(0, later + seconds{500}), RolloutMove::kWait);
+  rollout_.paused = false;
+  EXPECT_EQ(Judge(0, later + seconds{5'000}), RolloutMove::kWait);
+  EXPECT_EQ(*verdict_.look_again, later + seconds{5'600});
+}
+
+TEST_F(RolloutTest, AStepCountsFromWhenItIsWatched) {
+  strategy_ = Canary();
+  view_.blind = "no word on requests from edge-1";
+  EXPECT_EQ(Judge(1, kStart), RolloutMove::kWait);
+  EXPECT_EQ(*verdict_.look_again, kStart + seconds{600});
+  EXPECT_EQ(Judge(1, kStart + seconds{100}), RolloutMove::kWait);
+  view_.blind.clear();
+  EXPECT_EQ(Judge(1, kStart + seconds{500}), RolloutMove::kWait);
+  EXPECT_EQ(*verdict_.look_again, kStart + seconds{560});
+  view_.blind = "no word on requests from edge-1";
+  EXPECT_EQ(Judge(1, kStart + seconds{540}), RolloutMove::kWait) << "it begins anew";
+  EXPECT_EQ(Judge(1, kStart + seconds{1'139}), RolloutMove::kWait);
+  EXPECT_EQ(Judge(1, kStart + seconds{1'140}), RolloutMove::kFail);
+  EXPECT_EQ(verdict_.reason, "no progress within 600 s: no word on requests from edge-1");
 }
 
 TEST_F(RolloutTest, CrashesAndEvidenceEndIt) {

@@ -239,6 +239,10 @@ TEST_F(AdminChangesTest, WhatCannotWorkIsRefusedWithItsPlaceInTheFile) {
        "app.yaml:4: port: gateways default and edge both claim 0.0.0.0:8443"},
       {"a redirect's port", "kind: Gateway\nname: edge\nport: 81\n",
        "app.yaml:3: port: gateways default and edge both claim 0.0.0.0:81"},
+      {"a port of all addresses", "kind: Gateway\nname: edge\naddress: 127.0.0.1\nport: 81\n",
+       "app.yaml:4: port: gateways default and edge both claim port 81: 0.0.0.0:81 and "
+       "127.0.0.1:81 "
+       "overlap"},
       {"a redirect's own port",
        "kind: Gateway\nname: edge\nport: 9443\ntls:\n  certificates: [{cert: /a, key: /b}]\n"
        "  redirect: 8443\n",
@@ -256,6 +260,25 @@ TEST_F(AdminChangesTest, WhatCannotWorkIsRefusedWithItsPlaceInTheFile) {
     }
   }
   EXPECT_EQ(App().name(), "web");
+}
+
+TEST_F(AdminChangesTest, EventsOfAnAppThatNeverWasAreAnError) {
+  Apply(Spec(kWeb));
+  v1::EventsRequest request;
+  request.set_app("wbe");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  const auto stream = admin_->Events(&context, request);
+  v1::Event event;
+  EXPECT_FALSE(stream->Read(&event));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "no app wbe; there are: web");
+  // Those of one that is gone are still told.
+  v1::ChangeResponse response;
+  EXPECT_TRUE(Call(&v1::Admin::Stub::Remove, v1::AppRequest(), &response).ok());
+  request.set_app("web");
+  EXPECT_THAT(Events(request), ::testing::Not(::testing::IsEmpty()));
 }
 
 TEST_F(AdminChangesTest, EventsAreBoundedByAge) {

@@ -159,6 +159,15 @@ grpc::ServerUnaryReactor* AdminService::Remove(Context* context, const v1::AppRe
                    });
 }
 
+grpc::ServerUnaryReactor* AdminService::RemoveGateway(Context* context,
+                                                      const v1::GatewayRequest* request,
+                                                      v1::GatewayResponse* response) {
+  return Decide(context, {"RemoveGateway", request->options(), *response},
+                [request](Cluster& cluster, Instant now, Effects& effects, Verdict&) {
+                  return cluster.RemoveGateway(request->name(), now, effects);
+                });
+}
+
 grpc::ServerUnaryReactor* AdminService::Cordon(Context* context, const v1::CordonRequest* request,
                                                v1::CordonResponse* response) {
   return Decide(context, {"Cordon", request->options(), *response},

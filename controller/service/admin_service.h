@@ -56,6 +56,8 @@ class AdminService final : public v1::Admin::CallbackService {
                  v1::ChangeResponse* response) override;
   Unary* History(Context* context, const v1::AppRequest* request,
                  v1::HistoryResponse* response) override;
+  Unary* RemoveGateway(Context* context, const v1::GatewayRequest* request,
+                       v1::GatewayResponse* response) override;
   Unary* Cordon(Context* context, const v1::CordonRequest* request,
                 v1::CordonResponse* response) override;
   Unary* Unfreeze(Context* context, const v1::UnfreezeRequest* request,

@@ -46,11 +46,20 @@ class EventStream final : public LoopWriteStream<v1::Event> {
     if (request_.follow()) {
       follower_ = control_.timeline().Follow([this] { Pump(); });
     } else {
-      CloseWhenDrained(grpc::Status::OK);
+      CloseWhenDrained(ToGrpc(CheckApp()));
     }
   }
   void OnEnd() override {
     if (follower_ != 0) control_.timeline().Unfollow(follower_);
+  }
+
+  // One that is gone may have events, one that never was has none.
+  absl::Status CheckApp() const {
+    if (request_.app().empty()) return absl::OkStatus();
+    for (const v1::EventRecord& event : control_.timeline().events()) {
+      if (event.app() == request_.app()) return absl::OkStatus();
+    }
+    return ResolveApp(control_.cluster(), request_.app()).status();
   }
 
   bool Wanted(const v1::EventRecord& event) const {

@@ -78,9 +78,7 @@ class LoadService::LoadStream final
           }
         }
       }
-      for (const auto& [assignment, load] : ToLoads(request)) {
-        cluster.ProxyLoad(assignment, load, now, effects);
-      }
+      cluster.ProxyLoads(ToLoads(request), now, effects);
     });
   }
 

@@ -21,8 +21,9 @@ constexpr size_t kMaxTold = 3;
 constexpr std::string_view kAppChanges[] = {"applied",   "scaled",   "stopped",    "started",
                                             "restarted", "removed",  "undone",     "paused",
                                             "resumed",   "promoted", "rolled-back"};
-constexpr std::string_view kOtherChanges[] = {"gateway-applied", "node-cordoned", "node-uncordoned",
-                                              "node-draining",   "unfrozen",      "rebalance"};
+constexpr std::string_view kOtherChanges[] = {"gateway-applied", "gateway-removed", "node-cordoned",
+                                              "node-uncordoned", "node-draining",   "unfrozen",
+                                              "rebalance"};
 
 bool IsIn(const auto& kinds, std::string_view kind) {
   return std::find(std::begin(kinds), std::end(kinds), kind) != std::end(kinds);

@@ -9,7 +9,7 @@
 namespace pando::controller {
 namespace {
 
-using envoy::config::cluster::v3::Cluster;
+using XdsCluster = envoy::config::cluster::v3::Cluster;
 using xds::v1::ClusterOptions;
 namespace v1 = ::pando::v1;
 
@@ -20,22 +20,22 @@ v1::AppSpec Said(const RoutingConfig::AppRoute& app) {
   return spec;
 }
 
-Cluster::LbPolicy ToLbPolicy(LbPolicy policy) {
+XdsCluster::LbPolicy ToLbPolicy(LbPolicy policy) {
   switch (policy) {
     case LbPolicy::kRoundRobin:
-      return Cluster::ROUND_ROBIN;
+      return XdsCluster::ROUND_ROBIN;
     case LbPolicy::kRandom:
-      return Cluster::RANDOM;
+      return XdsCluster::RANDOM;
     case LbPolicy::kRingHash:
-      return Cluster::RING_HASH;
+      return XdsCluster::RING_HASH;
     case LbPolicy::kMaglev:
-      return Cluster::MAGLEV;
+      return XdsCluster::MAGLEV;
     case LbPolicy::kLeastRequest:
     case LbPolicy::kPeakEwma:  // the nearest there is
     case LbPolicy::kSticky:
       break;
   }
-  return Cluster::LEAST_REQUEST;
+  return XdsCluster::LEAST_REQUEST;
 }
 
 void SetMillis(uint32_t from, google::protobuf::Duration& to) {
@@ -43,16 +43,16 @@ void SetMillis(uint32_t from, google::protobuf::Duration& to) {
   to.set_nanos(static_cast<int32_t>(from % 1'000) * 1'000'000);
 }
 
-void SetSlowStart(uint32_t millis, Cluster& cluster) {
+void SetSlowStart(uint32_t millis, XdsCluster& cluster) {
   if (millis == 0) return;
-  Cluster::SlowStartConfig& config =
-      cluster.lb_policy() == Cluster::ROUND_ROBIN
+  XdsCluster::SlowStartConfig& config =
+      cluster.lb_policy() == XdsCluster::ROUND_ROBIN
           ? *cluster.mutable_round_robin_lb_config()->mutable_slow_start_config()
           : *cluster.mutable_least_request_lb_config()->mutable_slow_start_config();
   SetMillis(millis, *config.mutable_slow_start_window());
 }
 
-void SetOutliers(const v1::Outliers& from, Cluster& cluster) {
+void SetOutliers(const v1::Outliers& from, XdsCluster& cluster) {
   auto& detection = *cluster.mutable_outlier_detection();
   if (from.off()) {
     detection.mutable_enforcing_consecutive_gateway_failure()->set_value(0);
@@ -74,7 +74,7 @@ void SetOutliers(const v1::Outliers& from, Cluster& cluster) {
 
 }  // namespace
 
-void SetBalancing(const RoutingConfig::AppRoute& app, Cluster& cluster) {
+void SetBalancing(const RoutingConfig::AppRoute& app, XdsCluster& cluster) {
   const v1::AppSpec spec = Said(app);
   cluster.set_lb_policy(ToLbPolicy(app.lb_policy));
   SetSlowStart(spec.load_balancing().slow_start_ms(), cluster);

@@ -11,13 +11,13 @@
 #include "controller/spec/choices.h"
 #include "controller/spec/mistakes.h"
 #include "controller/spec/quantities.h"
+#include "controller/spec/readers.h"
 
 namespace pando::controller {
 namespace {
 
 using Balancing = v1::LoadBalancing;
 
-constexpr uint32_t kHour = 3'600'000;
 constexpr uint32_t kMaxConcurrency = 100'000;
 constexpr uint32_t kMaxQueue = 1'000'000;
 constexpr char kDefaultCookie[] = "pando";

@@ -459,7 +459,10 @@ constexpr Field<v1::Forwarded> kForwardedFields[] = {
 constexpr Field<v1::Gateway> kGatewayFields[] = {
     {"kind", [](const Input&, v1::Gateway&) {}},  // read before this table is chosen
     {"name", ReadChecked<&v1::Gateway::mutable_name, CheckName>},
-    {"address", ReadChecked<&v1::Gateway::mutable_address, CheckAddress>},
+    {"address",
+     [](const Input& value, v1::Gateway& into) {
+       if (const auto text = value.Text(CheckAddress)) into.set_address(CanonicalAddress(*text));
+     }},
     {"port", ReadPort},
     {"tls", ReadGatewayTls},
     {"timeouts",

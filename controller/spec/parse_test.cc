@@ -297,6 +297,16 @@ TEST(ParseTest, AGatewayHasDefaults) {
   EXPECT_FALSE(specs->gateways[0].has_tls());
 }
 
+TEST(ParseTest, AnAddressHasOneSpelling) {
+  const auto address = [](const std::string& written) {
+    const auto specs = ParseSpecs("kind: Gateway\naddress: '" + written + "'\n", kOptions);
+    return specs.ok() ? specs->gateways[0].address() : std::string(specs.status().message());
+  };
+  EXPECT_EQ(address("127.0.0.1"), "127.0.0.1");
+  EXPECT_EQ(address("0:0:0:0:0:0:0:0"), "::");
+  EXPECT_EQ(address("FD00:0::01"), "fd00::1");
+}
+
 TEST(ParseTest, AGatewayMaySpeakHttps) {
   const auto specs = ParseSpecs(
       "kind: Gateway\n"
@@ -648,6 +658,12 @@ TEST(ParseTest, ChecksWholeDocuments) {
       {"kind: Gateway\naddress: localhost\n",
        "2: address: \"localhost\" is not an address (allowed: a numeric one, for example 0.0.0.0, "
        "127.0.0.1 or ::)"},
+      {"kind: Gateway\naddress: ''\n",
+       "2: address: \"\" is not an address (allowed: a numeric one, for example 0.0.0.0, 127.0.0.1 "
+       "or ::)"},
+      {"kind: Gateway\naddress: '::ffff:127.0.0.1'\n",
+       "2: address: \"::ffff:127.0.0.1\" is not an address (allowed: a numeric one, for example "
+       "0.0.0.0, 127.0.0.1 or ::)"},
       {"kind: Gateway\nadress: 127.0.0.1\n", "2: unknown key adress (did you mean address?)"},
       {"kind: Gateway\ncommand: [x]\n",
        "2: unknown key command (allowed: kind, name, address, port, tls, timeouts, limits, "

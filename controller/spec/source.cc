@@ -6,13 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "artifact/core/entry_rules.h"
 #include "artifact/core/source_name.h"
+#include "controller/spec/readers.h"
 #include "controller/spec/syntax.h"
 
 namespace pando::controller {
 namespace {
 
-constexpr uint32_t kSecond = 1'000;
-constexpr uint32_t kDay = 24 * 3'600 * kSecond;
 constexpr uint32_t kDefaultInstallTimeout = 600 * kSecond;
 constexpr size_t kMaxWords = 1'000;
 

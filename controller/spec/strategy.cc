@@ -9,13 +9,11 @@
 #include "absl/strings/strip.h"
 #include "controller/spec/mistakes.h"
 #include "controller/spec/quantities.h"
+#include "controller/spec/readers.h"
 
 namespace pando::controller {
 namespace {
 
-constexpr uint32_t kSecond = 1'000;
-constexpr uint32_t kHour = 3'600 * kSecond;
-constexpr uint32_t kDay = 24 * kHour;
 constexpr uint32_t kMaxReplicas = 10'000;
 constexpr size_t kMaxSteps = 20;
 
@@ -56,11 +54,6 @@ void ReadAmount(const Input& value, v1::Strategy::Amount& into) {
   }
   into.set_value(number);
   into.set_percent(percent);
-}
-
-template <auto Set, uint32_t Min, uint32_t Max, class M>
-void ReadDuration(const Input& value, M& into) {
-  if (const auto millis = value.Duration(Min, Max)) (into.*Set)(*millis);
 }
 
 void ReadSteps(const Input& value, v1::Strategy::Canary& into) {

@@ -213,11 +213,19 @@ Complaint CheckEnvFile(std::string_view text) {
 Complaint CheckAddress(std::string_view text) {
   const std::string address(text);
   in6_addr parsed{};
-  if (inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
-      inet_pton(AF_INET6, address.c_str(), &parsed) == 1) {
+  if (inet_pton(AF_INET, address.c_str(), &parsed) == 1) return std::nullopt;
+  // Nobody can listen on an IPv4 address that is written as one of IPv6.
+  if (inet_pton(AF_INET6, address.c_str(), &parsed) == 1 && !IN6_IS_ADDR_V4MAPPED(&parsed)) {
     return std::nullopt;
   }
   return Refuse(text, "an address", "a numeric one, for example 0.0.0.0, 127.0.0.1 or ::");
+}
+
+std::string CanonicalAddress(const std::string& address) {
+  in6_addr parsed{};
+  char text[INET6_ADDRSTRLEN] = "";
+  if (inet_pton(AF_INET6, address.c_str(), &parsed) != 1) return address;
+  return inet_ntop(AF_INET6, &parsed, text, sizeof(text));
 }
 
 Complaint CheckAddressRange(std::string_view text) {

@@ -39,6 +39,8 @@ Complaint CheckEnvFile(std::string_view text);
 Complaint CheckAbsolutePath(std::string_view text);
 // A numeric IPv4 or IPv6 address.
 Complaint CheckAddress(std::string_view text);
+// The one way to write an address that CheckAddress takes: "0:0::1" is "::1".
+std::string CanonicalAddress(const std::string& address);
 // One, or a range: "10.0.0.0/8".
 Complaint CheckAddressRange(std::string_view text);
 

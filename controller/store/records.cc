@@ -83,16 +83,36 @@ v1::AppRecord::Rollout ToRecord(const Rollout& rollout) {
   record.set_paused(rollout.paused);
   record.set_failed(rollout.failed);
   record.set_failure(rollout.failure);
+  for (const auto& [revision, load] : rollout.loads) {
+    v1::AppRecord::Rollout::Evidence& evidence = *record.add_evidence();
+    evidence.set_revision(revision);
+    evidence.set_requests(load.requests);
+    evidence.set_errors(load.errors);
+    for (const uint64_t count : load.latency) evidence.add_latency(count);
+  }
   return record;
 }
 
+Load FromRecord(const v1::AppRecord::Rollout::Evidence& record) {
+  Load load{.requests = record.requests(), .errors = record.errors()};
+  // Of another version with other classes they mean nothing here.
+  if (record.latency_size() == static_cast<int>(load.latency.size())) {
+    std::copy(record.latency().begin(), record.latency().end(), load.latency.begin());
+  }
+  return load;
+}
+
 Rollout FromRecord(const v1::AppRecord::Rollout& record) {
-  return {.from = record.from(),
-          .done = record.done(),
-          .step = record.step(),
-          .paused = record.paused(),
-          .failed = record.failed(),
-          .failure = record.failure()};
+  Rollout rollout{.from = record.from(),
+                  .done = record.done(),
+                  .step = record.step(),
+                  .paused = record.paused(),
+                  .failed = record.failed(),
+                  .failure = record.failure()};
+  for (const v1::AppRecord::Rollout::Evidence& evidence : record.evidence()) {
+    rollout.loads[evidence.revision()] = FromRecord(evidence);
+  }
+  return rollout;
 }
 
 v1::RevisionRecord::Result ToRecord(ReleaseResult result) {
@@ -202,6 +222,9 @@ struct WriteTranslator {
     v1::GatewayRecord record;
     *record.mutable_gateway() = ToGatewaySpec(put.gateway);
     return StorePut{absl::StrCat(kGatewayPrefix, put.gateway.name), Serialize(record)};
+  }
+  StoreWrite operator()(const DeleteGateway& gone) const {
+    return StoreDelete{absl::StrCat(kGatewayPrefix, gone.name)};
   }
 };
 

@@ -63,6 +63,8 @@ App FullApp() {
   app.removing = true;
   app.rollout = {
       .from = 6, .done = false, .step = 1, .paused = true, .failed = 5, .failure = "5xx"};
+  app.rollout.loads[6] = {.requests = 1'000, .errors = 3, .latency = {900, 100}};
+  app.rollout.loads[7] = {.requests = 50, .errors = 2, .latency = {1}};
   return app;
 }
 
@@ -121,8 +123,9 @@ TEST(RecordsTest, BytesOfEveryRecordStayAsTheyAre) {
   };
   const Case cases[] = {
       {"app", PutApp{FullApp()},
-       "put app/web 0a03776562100718082000280130ac023801e2030d080618012001280532033578"
-       "78"},
+       "put app/web 0a03776562100718082000280130ac023801e2033f08061801200128053203357878"
+       "3a18080610e8071803220f8407640000000000000000000000003a16080710321802220e01000000"
+       "00000000000000000000"},
       {"app without a number in its spec", PutApp{SmallApp()}, "put app/w 0a017710011801"},
       {"app gone", DeleteApp{AppId{"web"}}, "delete app/web"},
       {"revision", PutRevision{RevisionOf(12)},
@@ -143,6 +146,7 @@ TEST(RecordsTest, BytesOfEveryRecordStayAsTheyAre) {
       {"proxy gone", DeleteProxy{ProxyId{"edge-1"}}, "delete proxy/edge-1"},
       {"gateway", PutGateway{Gateway{}},
        "put gateway/default 0a150a0764656661756c741207302e302e302e3018903f"},
+      {"gateway gone", DeleteGateway{"edge"}, "delete gateway/edge"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
@@ -222,7 +226,8 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
                                        DeleteRevision{AppId{"web"}, 2},
                                        DeleteRevision{AppId{"web"}, 11},
                                        DeleteAssignment{FullAssignment().id},
-                                       DeleteProxy{ProxyId{"edge-1"}}};
+                                       DeleteProxy{ProxyId{"edge-1"}},
+                                       DeleteGateway{gateway.name}};
   for (const Write& change : removals) writes.push_back(ToStoreWrite(change, 6));
   ASSERT_TRUE(store.Commit({}, writes).ok());
   state = LoadState(store);
@@ -231,6 +236,7 @@ TEST(RecordsTest, WhatIsWrittenIsLoaded) {
   EXPECT_THAT(state->cluster.revisions, IsEmpty());
   EXPECT_THAT(state->cluster.assignments, IsEmpty());
   EXPECT_THAT(state->cluster.proxies, IsEmpty());
+  EXPECT_THAT(state->cluster.gateways, IsEmpty());
   EXPECT_THAT(state->cluster.nodes, SizeIs(1));
 }
 

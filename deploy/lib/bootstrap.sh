@@ -136,7 +136,7 @@ build_preset() {
   local log=$PANDO_ROOT/build/$preset.log target=() started=$SECONDS
   mkdir -p "$PANDO_ROOT/build"
   if (($# > 0)); then target=(--target "$@"); fi
-  (cd "$PANDO_ROOT" && cmake --preset "$preset") > "$log" 2>&1 || {
+  (cd "$PANDO_ROOT" && cmake --preset "$preset" -DPANDO_UNITY=ON) > "$log" 2>&1 || {
     grep -A 12 'CMake Error' "$log" >&2 || tail -n 20 "$log" >&2
     die "cmake could not configure the $preset build (whole log: $log)" \
       "Most often a package is missing or old. After changing that, remove build/$preset first."

@@ -13,6 +13,7 @@ constexpr size_t kMaxFreeExchanges = 1'024;
 // Without an answer for so long, with requests in hand and others answering: stalled.
 constexpr Millis kStall{2'000};
 constexpr Millis kStallCheck{200};
+constexpr std::chrono::hours kLongAgo{24 * 365};  // longer than any slow start
 
 Instant AnsweredAt(const EndpointCounters& counters) {
   return Instant(Instant::duration(counters.answered_at.load(std::memory_order_relaxed)));
@@ -119,7 +120,8 @@ std::vector<Instant> Worker::ReadySince(const Cluster& cluster) {
   const auto before = clusters_.find(cluster.name);
   for (const Endpoint& endpoint : cluster.endpoints) {
     // All of a cluster that is new here are as good as each other.
-    Instant ready = before == clusters_.end() ? Instant{} : poller_.now();
+    Instant ready = poller_.now();
+    if (before == clusters_.end()) ready -= kLongAgo;
     if (endpoint.health != EndpointHealth::kDraining) {
       const auto [known, is_new] = ready_since_.try_emplace(endpoint.counters, ready);
       ready = known->second;

@@ -4,7 +4,7 @@ import json
 import socket
 import unittest
 
-from pando_cluster import OK, ClusterTest
+from pando_cluster import ERROR, NOT_FOUND, OK, ClusterTest
 from processes import wait_until
 
 # Answers with the headers it was sent.
@@ -102,9 +102,29 @@ class GatewayTest(ClusterTest):
             return status == 504
         wait_until(was_refused, 60, 'a POST is not sent to another instance')
 
-    def listening(self):
+    def test_a_removed_gateway_frees_its_port_for_another_one(self):
+        self.cluster.start_all()
+        self.cluster.apply(ECHO)
+        port = self.cluster.take_port()
+        self.cluster.apply(f'kind: Gateway\nname: second\naddress: 127.0.0.1\nport: {port}\n')
+        wait_until(lambda: self.cluster.answers(port=port), 20, 'the second gateway')
+        third = f'kind: Gateway\nname: third\naddress: 0.0.0.0\nport: {port}\n'
+        refused = self.cluster.apply(third, expect=ERROR).stderr
+        self.assertIn(f'app.yaml:4: port: gateways second and third both claim port {port}: '
+                      f'127.0.0.1:{port} and 0.0.0.0:{port} overlap', refused)
+        self.cluster.ctl('rm', '--gateway', 'second', '-y')
+        wait_until(lambda: not self.listening(port), 20, 'nobody listens there')
+        unknown = self.cluster.ctl('rm', '--gateway', 'second', '-y', expect=NOT_FOUND).stderr
+        self.assertIn('no such gateway: second (there are: default)', unknown)
+        self.cluster.apply(third)
+        wait_until(lambda: self.cluster.answers(port=port), 20, 'the third gateway')
+        self.assertEqual(self.cluster.count('proxies', state='synced'), 1)
+        self.assertTrue(self.cluster.answers())
+
+    def listening(self, port=None):
+        port = port or self.cluster.gateway_port
         try:
-            socket.create_connection(('127.0.0.1', self.cluster.gateway_port), 1).close()
+            socket.create_connection(('127.0.0.1', port), 1).close()
             return True
         except OSError:
             return False

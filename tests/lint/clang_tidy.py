@@ -5,6 +5,9 @@ usage: clang_tidy.py BUILD_DIR [PART_OF_A_FILE_NAME...]
 
 Results are kept under BUILD_DIR/clang-tidy, by a hash of the file, of all it includes from this
 repository, of its command and of the configuration: only what a change touches is looked at again.
+
+Most of the time goes into the headers of gRPC and Boost: files that are compiled together (with
+PANDO_UNITY) are looked at together. When that finds a problem, each is looked at alone, and that counts.
 """
 
 import concurrent.futures
@@ -27,6 +30,8 @@ OUR_FOLDERS = ("agent", "artifact", "common", "controller", "ctl", "proxy", "tes
 LEFT_OUT_OF_TESTS = "-clang-analyzer-*,-performance-unnecessary-value-param"
 # The analyzer takes longer than all else together: it looks at the cores, where the decisions are.
 LEFT_OUT_OF_SHELLS = "-clang-analyzer-*"
+# CMake's folder for the files that include the others of their group.
+UNITY = "Unity"
 # Only g++ knows or needs these.
 DROPPED = re.compile(r"^-fno-sanitize-recover|^-fsanitize|^-Wno-restrict")
 
@@ -77,33 +82,72 @@ def key_of(entry, root):
     return digest.hexdigest()
 
 
-def check_one(entry, root, cache):
-    """The file's problems as text, "" when there is none."""
-    result_file = cache / key_of(entry, root)
-    if result_file.exists():
-        return result_file.read_text(encoding="utf-8")
+def run_tidy(entry, root):
+    """Its problems as text, "" when there is none."""
     started = time.monotonic()
     result = subprocess.run([TIDY, *tidy_arguments(entry, root)], cwd=entry["directory"],
                             capture_output=True, text=True, check=False)
+    print(f"{time.monotonic() - started:6.1f} s {entry['title']}", flush=True)
     problems = result.stdout.strip()
     if result.returncode != 0 and not problems:
-        problems = f"{entry['file']}: {TIDY} failed: {result.stderr.strip()}"
-    print(f"{time.monotonic() - started:6.1f} s {os.path.relpath(entry['file'], root)}", flush=True)
-    temporary = result_file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(problems, encoding="utf-8")
-    temporary.rename(result_file)
+        problems = f"{entry['title']}: {TIDY} failed: {result.stderr.strip()}"
     return problems
 
 
-def check(entries, root, cache, jobs):
+def keep(text, path):
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.rename(path)
+
+
+def unit_entry(entries, cache):
+    """A source file that includes those of `entries`, with the command of the first."""
+    first = entries[0]
+    text = "".join(f'#include "{entry["file"]}"\n' for entry in entries)
+    path = cache / f"unit_{hashlib.sha256(text.encode()).hexdigest()[:16]}.cc"
+    path.write_text(text, encoding="utf-8")
+    command = shlex.join(["c++", *compiler_arguments(first), "-c", str(path)])
+    return {"file": str(path), "directory": first["directory"], "command": command,
+            "title": f"{first['title']} and {len(entries) - 1} more"}
+
+
+def check_unit(entries, root, cache):
+    """The problems of each of `entries`."""
+    results = [cache / key_of(entry, root) for entry in entries]
+    new = [(entry, result) for entry, result in zip(entries, results) if not result.exists()]
+    clean = len(new) > 1 and not run_tidy(unit_entry([entry for entry, _ in new], cache), root)
+    for entry, result in new:
+        keep("" if clean else run_tidy(entry, root), result)
+    return [result.read_text(encoding="utf-8") for result in results]
+
+
+def units(database, root):
+    """The database's entries for our files, in the groups that are compiled together."""
+    found, seen = [], set()
+    for entry in database:
+        path = pathlib.Path(entry["file"])
+        files = INCLUDE.findall(path.read_text(encoding="utf-8")) if UNITY in path.parts else [entry["file"]]
+        ours = [file for file in files if is_ours(pathlib.Path(file), root) and file not in seen]
+        seen.update(ours)
+        command = shlex.join(["c++", *compiler_arguments(entry)])
+        members = [{"file": file, "directory": entry["directory"], "command": command,
+                    "title": os.path.relpath(file, root)} for file in ours]
+        # The analyzer looks at the main file only.
+        alone = any("/core/" in file for file in ours)
+        found.extend([member] for member in members) if alone else found.append(members)
+    return found
+
+
+def check(units_, root, cache, jobs):
     cache.mkdir(parents=True, exist_ok=True)
+    # The longest first, for the end to be short.
+    by_size = sorted((unit for unit in units_ if unit), key=len, reverse=True)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        found = pool.map(lambda entry: check_one(entry, root, cache), entries)
-        return [problems for problems in found if problems]
+        checked = pool.map(lambda unit: check_unit(unit, root, cache), by_size)
+        return [problems for unit in checked for problems in unit if problems]
 
 
-def ours(entry, root):
-    path = pathlib.Path(entry["file"])
+def is_ours(path, root):
     return path.is_relative_to(root) and not path.is_relative_to(root / "build")
 
 
@@ -112,12 +156,14 @@ def main():
         sys.exit(__doc__)
     build = pathlib.Path(sys.argv[1]).resolve()
     database = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
-    unique = {entry["file"]: entry for entry in database if ours(entry, repo.ROOT)}
     only = sys.argv[2:]
-    # Of tests only those that are asked for: as many lines again, and nobody is served by them.
-    entries = [entry for name, entry in sorted(unique.items())
-               if (any(part in name for part in only) if only else not name.endswith("_test.cc"))]
-    repo.report("clang-tidy", check(entries, repo.ROOT, build / "clang-tidy", os.cpu_count() or 1))
+
+    def wanted(name):
+        # Of tests only those that are asked for: as many lines again, and nobody is served by them.
+        return any(part in name for part in only) if only else not name.endswith("_test.cc")
+
+    chosen = [[entry for entry in unit if wanted(entry["file"])] for unit in units(database, repo.ROOT)]
+    repo.report("clang-tidy", check(chosen, repo.ROOT, build / "clang-tidy", os.cpu_count() or 1))
 
 
 if __name__ == "__main__":

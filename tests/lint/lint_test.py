@@ -115,21 +115,35 @@ class LintTest(unittest.TestCase):
             ("a.md", "FIX" "ME\n", "left for later"),
         ])
 
+    def tidy(self, unit):
+        """What clang-tidy says of files that are compiled together."""
+        self.write("build/Unity/unit.cc",
+                   "".join(f'#include "{self.root}/{name}"\n' for name in unit))
+        file = str(self.root / "build/Unity/unit.cc")
+        database = [{"directory": str(self.root), "file": file,
+                     "command": f"c++ -std=c++20 -c {file}"}]
+        # The second time from the cache: the same.
+        first, again = (clang_tidy.check(clang_tidy.units(database, self.root), self.root,
+                                         self.root / "build/cache", jobs=1) for _ in range(2))
+        self.assertEqual(first, again)
+        return first
+
     def test_clang_tidy(self):
         self.write(".clang-tidy", "Checks: '-*,bugprone-*'\nWarningsAsErrors: '*'\n")
-        command = f"c++ -std=c++20 -c {self.root}/a.cc"
-        entry = {"directory": str(self.root), "file": str(self.root / "a.cc"), "command": command}
-        for text, want in (("int F(int x) { return x; }\n", []),
-                           ("int F(int x) { if (x) return 1; else return 1; }\n", ["bugprone"])):
-            with self.subTest(text=text):
-                self.write("a.cc", text)
-                problems = clang_tidy.check([entry], self.root, self.root / "cache", jobs=1)
+        bad = "{ if (x) return 1; else return 1; }\n"
+        for one, other, want in (("int F(int x) { return x; }\n", "int G();\n", []),
+                                 ("int F(int x) " + bad, "int G();\n", ["a.cc"]),
+                                 ("int F(int x) " + bad, "int G(int x) " + bad, ["a.cc", "b.cc"]),
+                                 # Each compiles, both together do not.
+                                 ("static int x = 1;\n", "static int x = 2;\n", [])):
+            with self.subTest(one=one, other=other):
+                self.write("a.cc", one)
+                self.write("b.cc", other)
+                problems = self.tidy(["a.cc", "b.cc"])
                 self.assertEqual(len(problems), len(want), problems)
-                for part in want:
-                    self.assertIn(part, problems[0])
-                # From the cache, the same.
-                again = clang_tidy.check([entry], self.root, self.root / "cache", jobs=1)
-                self.assertEqual(again, problems)
+                for problem, file in zip(problems, want):
+                    self.assertIn("bugprone", problem)
+                    self.assertIn(file, problem)
 
 
 if __name__ == "__main__":
