@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -134,6 +135,50 @@ TEST_F(ProberTest, AHostThatCannotAskSaysNothingAboutTheInstance) {
   answer = Ask(later.port());
   EXPECT_TRUE(answer.asked);
   EXPECT_EQ(answer.failure, "");
+}
+
+// More than are looked at in one turn.
+TEST_F(ProberTest, HundredsAtOnceAreEachAnsweredOnce) {
+  constexpr int kProbes = 200;
+  const UniqueFd listener(socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(name);
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(listen(listener.get(), 2 * kProbes), 0);
+  getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size);
+  const uint16_t port = ntohs(name.sin_port);
+
+  std::atomic<int> passed = 0, expired = 0, others = 0;
+  const auto ask = [&](Millis timeout) {
+    policy_.timeout = timeout;
+    std::promise<void> asked;
+    loop_.Post([&] {
+      for (int i = 0; i < kProbes; ++i) {
+        prober_.Probe(policy_, port, [&](const ProbeAnswer& answer) {
+          const std::string& failure = answer.failure;
+          ++(failure.empty() ? passed : failure == "no answer within 50 ms" ? expired : others);
+        });
+      }
+      asked.set_value();
+    });
+    asked.get_future().get();
+  };
+  ask(Millis{20'000});
+  std::vector<UniqueFd> accepted;
+  for (int i = 0; i < kProbes; ++i) accepted.emplace_back(accept(listener.get(), nullptr, nullptr));
+  EXPECT_EQ(passed + expired + others, 0);
+  const std::string answer = "HTTP/1.1 200 OK\r\n\r\n";
+  for (const UniqueFd& fd : accepted) {
+    EXPECT_EQ(write(fd.get(), answer.data(), answer.size()), static_cast<ssize_t>(answer.size()));
+  }
+  EXPECT_TRUE(Eventually([&] { return passed == kProbes; }));
+  accepted.clear();
+  ask(Millis{50});  // nobody answers these
+  EXPECT_TRUE(Eventually([&] { return expired == kProbes; }));
+  EXPECT_EQ(passed, kProbes);
+  EXPECT_EQ(others, 0);
 }
 
 // ---- commands ----
