@@ -74,10 +74,17 @@ AgentApp::AgentApp(AgentOptions options, std::unique_ptr<DataDir> data_dir, Agen
                   .gone = [this](const std::string& id) { controller_.SendGone(id); },
                   .closing = [this](const std::string& dir) { logs_.Finish(dir); }},
                  Seed()),
+      delays_(
+          loop_,
+          [this](const DelayWatch::Subject& subject, PageDone done) {
+            FetchPage(loop_.io(), instances_.prober().AddressesOf(subject.port), subject.path, {},
+                      std::move(done));
+          },
+          [this](bool read) { agent_metrics_.CountPage(read); }, Seed()),
       usage_(
           loop_, groups_.get(), options_.data_dir, [this] { return instances_.UsageSubjects(); },
-          [this] { instances_.OnUsage(usage_.instances()); }),
-      instance_metrics_(std::make_shared<InstanceMetrics>(instances_, usage_)),
+          [this] { OnUsage(); }),
+      instance_metrics_(std::make_shared<InstanceMetrics>(instances_, usage_, delays_)),
       logs_(loop_, {.has_room = [this] { return controller_.HasLogRoom(); },
                     .send = [this](v1::LogChunk c) { controller_.SendLogChunk(std::move(c)); }}),
       controller_(loop_, options_.controller.ToString(), MakeHandlers(), Seed()) {
@@ -149,7 +156,18 @@ v1::Hello AgentApp::MakeHello() const {
 v1::Heartbeat AgentApp::MakeHeartbeat() const {
   v1::Heartbeat heartbeat = usage_.ToHeartbeat();
   heartbeat.set_orders_version(instances_.orders_version());
+  for (v1::InstanceUsage& usage : *heartbeat.mutable_usage()) {
+    const auto delay = delays_.Of({usage.assignment_id()}, usage.incarnation());
+    if (!delay) continue;
+    if (delay->mean_seconds) usage.set_event_loop_delay_mean_seconds(*delay->mean_seconds);
+    if (delay->p99_seconds) usage.set_event_loop_delay_p99_seconds(*delay->p99_seconds);
+  }
   return heartbeat;
+}
+
+void AgentApp::OnUsage() {
+  instances_.OnUsage(usage_.instances());
+  delays_.Watch(instances_.PageSubjects());
 }
 
 ControllerClient::Handlers AgentApp::MakeHandlers() {
@@ -158,7 +176,8 @@ ControllerClient::Handlers AgentApp::MakeHandlers() {
           .orders = [this](const v1::Orders& orders) { OnOrders(orders); },
           .log_request =
               [this](const v1::LogRequest& request) {
-                logs_.Open(request, instances_.InstancePath(request.assignment_id()));
+                const std::string& id = request.assignment_id();
+                logs_.Open(request, instances_.InstancePath(id), instances_.EarlierLogPath(id));
               },
           .log_cancel = [this](uint64_t request_id) { logs_.Cancel(request_id); },
           .heartbeat = [this] { return MakeHeartbeat(); },

@@ -9,6 +9,7 @@
 #include "agent/agent_options.h"
 #include "agent/cgroup.h"
 #include "agent/controller_client.h"
+#include "agent/delay_watch.h"
 #include "agent/instance_metrics.h"
 #include "agent/local_address.h"
 #include "agent/log_streams.h"
@@ -43,6 +44,7 @@ class AgentApp {
   ControllerClient::Handlers MakeHandlers();
   absl::Status OnWelcome(const v1::Welcome& welcome);
   void OnOrders(const v1::Orders& orders);
+  void OnUsage();
 
   AgentOptions options_;
   std::unique_ptr<DataDir> data_dir_;  // holds the lock: one agent per directory
@@ -55,6 +57,7 @@ class AgentApp {
   std::string address_;
   std::string last_refusal_;
   AgentLoop instances_;
+  DelayWatch delays_;
   UsageSampler usage_;
   std::shared_ptr<InstanceMetrics> instance_metrics_;
   LogStreams logs_;

@@ -61,7 +61,9 @@ TEST_F(AgentLimitsTest, AChildThatIsKilledForItIsNotTheApp) {
   const Status ready = AwaitReady(1);
   kill(static_cast<pid_t>(ready.pid()), SIGTERM);
   const Status status = Await([](const Status& s) { return s.phase() == Status::BACKOFF; });
-  EXPECT_EQ(status.detail(), "killed by signal 15 (SIGTERM)");
+  EXPECT_EQ(
+      status.detail(),
+      "killed by signal 15 (SIGTERM), after 1 of its child processes was OOMKilled at 64 MiB");
   EXPECT_EQ(status.oom_kills(), 0u);
   EXPECT_FALSE(status.last_exit().oom_killed());
 }
@@ -198,8 +200,8 @@ TEST_F(AgentLoopTest, WithoutGroupsAKilledShimLeavesNothingThatBearsItsMark) {
   kill(shim, SIGKILL);
   ASSERT_TRUE(Eventually([&] { return !IsAlive(shim); }));
   StartAgent();
-  for (const pid_t pid : second) EXPECT_FALSE(IsAlive(pid)) << pid;
   AwaitReady(3);
+  for (const pid_t pid : second) EXPECT_FALSE(IsAlive(pid)) << pid;
 }
 
 }  // namespace

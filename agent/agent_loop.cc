@@ -15,7 +15,6 @@ namespace {
 
 constexpr uint32_t kLastLines = 4;
 constexpr size_t kLastLineBytes = 200;
-constexpr Millis kOrdersRetry{1'000};
 constexpr Millis kCollectDelay{1'000};
 
 double UnitRandom(std::mt19937_64& generator) {
@@ -39,136 +38,28 @@ AgentLoop::AgentLoop(EventLoop& loop, AgentMetrics& metrics, AgentState& state,
       uplink_(std::move(uplink)),
       random_(seed),
       supervisor_([this] { return UnitRandom(random_); }),
-      artifacts_(loop, {.dir = state.ArtifactsPath(), .controller = config.controller}, random_()),
+      artifacts_(loop, metrics.artifacts,
+                 {.dir = state.ArtifactsPath(),
+                  .controller = config.controller,
+                  .shim_path = config.shim_path},
+                 random_()),
+      earlier_logs_(state.EarlierLogsPath()),
       launcher_(std::move(config), static_cast<uint32_t>(random_())),
-      prober_(loop) {}
+      prober_(loop),
+      adoption_(loop, {.found =
+                           [this](Assignment assignment, FoundInstance found) {
+                             OnFound(std::move(assignment), std::move(found));
+                           },
+                       .overdue = [this](const Assignment& assignment,
+                                         const absl::Status& why) { OnOverdue(assignment, why); },
+                       .later = [this] { OnFoundLater(); }}) {}
 
 AgentLoop::~AgentLoop() = default;
-
-void AgentLoop::Start() {
-  for (const auto& [id, dir] : state_.Instances()) Adopt(id, dir);
-  std::vector<Assignment> wanted;
-  if (state_.orders()) {
-    wanted = Ordered(*state_.orders());
-    orders_version_ = state_.orders()->version();
-  } else {
-    // Orders that were lost are no order to stop.
-    for (const InstanceStatus& status : supervisor_.Statuses()) {
-      wanted.push_back(*supervisor_.Find(status.assignment));
-    }
-  }
-  Actions actions;
-  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
-  CarryOut(actions);
-  CollectArtifactsSoon();
-}
-
-void AgentLoop::Adopt(const std::string& id, const InstanceDir& dir) {
-  v1::Orders order;
-  const auto bytes = dir.ReadOrder();
-  std::vector<Assignment> assignments;
-  if (bytes.ok() && order.ParseFromString(*bytes)) assignments = Ordered(order);
-  if (assignments.size() != 1 || assignments[0].id.value != id) {
-    // Cut short before its first start, or spoilt: it is stopped unless the orders describe it.
-    if (state_.orders()) assignments = Ordered(Excerpt(*state_.orders(), id));
-    if (assignments.size() != 1) assignments = {Assignment{}};
-    assignments[0].id = {id};
-  }
-  const AssignmentId assignment_id = assignments[0].id;
-  auto found = FindInstance(dir, BootId(), assignments[0].limits.memory_bytes);
-  if (!found.ok()) {
-    LogError("instance is not taken over",
-             {{"assignment", id}, {"reason", std::string(found.status().message())}});
-    return;
-  }
-  if (found->shim) {
-    LogInfo("instance taken over", {{"instance", InstanceName(assignments[0])},
-                                    {"pid", absl::StrCat(found->remains.pid)},
-                                    {"port", absl::StrCat(found->remains.port)}});
-    Watch(assignment_id, found->remains.incarnation, *std::move(found->shim));
-  }
-  supervisor_.Adopt(std::move(assignments[0]), found->remains, loop_.Now());
-}
-
-absl::Status AgentLoop::SetOrders(const v1::Orders& orders) {
-  std::vector<Assignment> wanted = Ordered(orders);
-  if (absl::Status s = CheckOrders(orders, wanted); !s.ok()) return s;
-  if (absl::Status s = KeepOrders(orders); !s.ok()) {
-    Postpone(orders, wanted, s);
-    return s;
-  }
-  unkept_.reset();
-  orders_version_ = orders.version();
-  std::set<AssignmentId> gone = std::exchange(told_unkept_, {});
-  for (const Assignment& assignment : wanted) gone.erase(assignment.id);
-  for (const AssignmentId& id : gone) uplink_.gone(id.value);
-  Actions actions;
-  supervisor_.SetOrders(std::move(wanted), loop_.Now(), actions);
-  CarryOut(actions);
-  return absl::OkStatus();
-}
-
-absl::Status AgentLoop::CheckOrders(const v1::Orders& orders,
-                                    const std::vector<Assignment>& wanted) const {
-  if (absl::Status s = CheckAuthority(state_.authority(), {orders.cluster_id(), orders.term()});
-      !s.ok()) {
-    return s;
-  }
-  for (const Assignment& assignment : wanted) {
-    if (!IsSafeFileName(assignment.id.value)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the orders hold an impossible assignment id: ", assignment.id.value));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AgentLoop::KeepOrders(const v1::Orders& orders) {
-  if (state_.authority().cluster_id.empty() && !orders.cluster_id().empty()) {
-    if (absl::Status s = state_.SaveClusterId(orders.cluster_id()); !s.ok()) return s;
-  }
-  return state_.SaveOrders(orders);
-}
-
-void AgentLoop::Postpone(const v1::Orders& orders, const std::vector<Assignment>& wanted,
-                         const absl::Status& why) {
-  const bool is_retry = unkept_ && unkept_->version() == orders.version();
-  unkept_ = orders;
-  if (!retry_scheduled_) {
-    retry_scheduled_ = true;
-    Later(kOrdersRetry, [this] { RetryOrders(); });
-  }
-  if (is_retry) return;
-  for (const Assignment& assignment : wanted) {
-    if (supervisor_.Find(assignment.id) != nullptr) continue;
-    told_unkept_.insert(assignment.id);
-    InstanceStatus status;
-    status.assignment = assignment.id;
-    status.app = assignment.app;
-    status.slot = assignment.slot;
-    status.revision = assignment.revision;
-    status.phase = Phase::kFailed;
-    status.detail =
-        absl::StrCat("the node cannot keep its orders: ", absl::string_view(why.message()));
-    uplink_.status(ToProto(status));
-  }
-}
-
-void AgentLoop::RetryOrders() {
-  retry_scheduled_ = false;
-  if (!unkept_) return;
-  const v1::Orders orders = *unkept_;
-  if (SetOrders(orders).ok()) {
-    LogInfo("orders are kept after all", {{"version", absl::StrCat(orders.version())}});
-  } else if (absl::IsFailedPrecondition(
-                 CheckAuthority(state_.authority(), {orders.cluster_id(), orders.term()}))) {
-    unkept_.reset();  // another leader's count by now
-  }
-}
 
 std::vector<v1::InstanceStatus> AgentLoop::Statuses() const {
   std::vector<v1::InstanceStatus> statuses;
   for (const InstanceStatus& status : supervisor_.Statuses()) statuses.push_back(ToMessage(status));
+  for (const auto& [id, status] : overdue_) statuses.push_back(ToProto(status));
   return statuses;
 }
 
@@ -183,6 +74,18 @@ std::vector<UsageSampler::Subject> AgentLoop::UsageSubjects() const {
   return subjects;
 }
 
+std::vector<DelayWatch::Subject> AgentLoop::PageSubjects() const {
+  std::vector<DelayWatch::Subject> subjects;
+  for (const auto& [id, running] : running_) {
+    const Assignment* const assignment = supervisor_.Find(id);
+    if (assignment == nullptr || assignment->metrics_path.empty()) continue;
+    const InstanceStatus status = *supervisor_.StatusOf(id);
+    if (status.phase != Phase::kReady && status.phase != Phase::kUnhealthy) continue;
+    subjects.push_back({id, running.incarnation, status.port, assignment->metrics_path});
+  }
+  return subjects;
+}
+
 void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage>& usage) {
   for (const auto& [id, used] : usage) {
     const auto running = running_.find(id);
@@ -190,6 +93,7 @@ void AgentLoop::OnUsage(const std::map<AssignmentId, UsageSampler::InstanceUsage
     const bool held =
         !running->second.group.empty() && groups_ != nullptr && groups_->limits_memory();
     if (!held) Feed(id, MemoryUsed{used.incarnation, used.usage.memory_bytes});
+    if (used.oom_kills > 0) Feed(id, OomKillsCounted{used.incarnation, used.oom_kills});
   }
 }
 
@@ -198,13 +102,27 @@ std::string AgentLoop::InstancePath(const std::string& assignment_id) const {
   return state_.InstanceOf(assignment_id).path();
 }
 
+std::string AgentLoop::EarlierLogPath(const std::string& assignment_id) const {
+  const Assignment* const assignment = supervisor_.Find({assignment_id});
+  return assignment != nullptr ? earlier_logs_.PathOf(*assignment) : "";
+}
+
+void AgentLoop::KeepLog(const InstanceDir& dir) const {
+  v1::Orders order;
+  const auto bytes = dir.ReadOrder();
+  if (!bytes.ok() || !order.ParseFromString(*bytes)) return;
+  const std::vector<Assignment> assignments = Ordered(order);
+  if (assignments.size() == 1) earlier_logs_.Keep(dir.path(), assignments[0]);
+}
+
 void AgentLoop::StopInstances(std::function<void()> done) {
+  halted_ = true;
   Actions actions;
   supervisor_.Halt(loop_.Now(), actions);
   CarryOut(actions);
   artifacts_.ForgetAll();
-  for (const Spawn& spawn : std::exchange(spawns_, {})) {
-    Feed(spawn.id, CannotStart{spawn.incarnation, "the agent was stopped"});
+  for (const QueuedSpawn& queued : std::exchange(spawns_, {})) {
+    Feed(queued.spawn.id, CannotStart{queued.spawn.incarnation, "the agent was stopped"});
   }
   on_stopped_ = std::move(done);
   CheckStopped();
@@ -222,12 +140,6 @@ void AgentLoop::CarryOut(const Actions& actions) {
   }
   ScheduleWake();
   CheckStopped();
-}
-
-std::vector<Assignment> AgentLoop::Ordered(const v1::Orders& orders) const {
-  std::vector<Assignment> assignments = ToAssignments(orders);
-  for (Assignment& assignment : assignments) artifacts_.Place(assignment);
-  return assignments;
 }
 
 void AgentLoop::Do(const Spawn& spawn) {
@@ -257,27 +169,29 @@ void AgentLoop::CollectArtifactsSoon() {
   Later(kCollectDelay, [this] {
     collecting_ = false;
     std::vector<Artifact> needed;
-    for (const Assignment* assignment : supervisor_.Assignments()) {
-      if (!assignment->artifact.digest.empty()) needed.push_back(assignment->artifact);
+    for (const auto& assignments : {supervisor_.Assignments(), adoption_.Sought()}) {
+      for (const Assignment* assignment : assignments) {
+        if (!assignment->artifact.digest.empty()) needed.push_back(assignment->artifact);
+      }
     }
     artifacts_.Collect(needed);
   });
 }
 
 void AgentLoop::Enqueue(const Spawn& spawn) {
-  spawns_.push_back(spawn);
+  spawns_.push_back({spawn, loop_.Now()});
   if (spawns_.size() == 1) Later(Millis{0}, [this] { SpawnNext(); });
 }
 
 void AgentLoop::SpawnNext() {
   if (spawns_.empty()) return;
-  const Spawn spawn = spawns_.front();
-  SpawnNow(spawn);
+  const QueuedSpawn queued = spawns_.front();
+  SpawnNow(queued.spawn, queued.decided_at);
   if (!spawns_.empty()) spawns_.pop_front();
   if (!spawns_.empty()) Later(Millis{0}, [this] { SpawnNext(); });
 }
 
-void AgentLoop::SpawnNow(const Spawn& spawn) {
+void AgentLoop::SpawnNow(const Spawn& spawn, Instant decided_at) {
   const Assignment* const assignment = supervisor_.Find(spawn.id);
   if (assignment == nullptr) return;
   InstanceDir dir = state_.InstanceOf(spawn.id.value);
@@ -287,16 +201,18 @@ void AgentLoop::SpawnNow(const Spawn& spawn) {
   absl::StatusOr<SpawnedShim> shim =
       created.ok() ? launcher_.Launch(*assignment, spawn, dir) : std::move(created);
   if (shim.ok()) {
-    Watch(spawn.id, spawn.incarnation, *std::move(shim));
+    Watch(spawn.id, spawn.incarnation, *std::move(shim), decided_at);
   } else {
     Feed(spawn.id, CannotStart{spawn.incarnation, std::string(shim.status().message())});
   }
 }
 
-void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim) {
+void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim shim,
+                      std::optional<Instant> decided_at) {
   Running& running = running_[id];
   running.incarnation = incarnation;
-  running.spawned_at = loop_.Now();
+  running.decided_at = decided_at;
+  running.exit_told = false;
   running.probe_command.reset();
   running.shim_pid = shim.id.pid;
   running.group = shim.group;
@@ -307,24 +223,42 @@ void AgentLoop::Watch(const AssignmentId& id, uint32_t incarnation, SpawnedShim 
 
 void AgentLoop::OnShim(const AssignmentId& id, uint32_t incarnation, const ShimEvent& event) {
   if (const auto* started = std::get_if<ShimRunning>(&event)) {
-    metrics_.starts_total.Increment();
-    metrics_.spawn_seconds.Observe(
-        std::chrono::duration<double>(loop_.Now() - running_[id].spawned_at).count());
+    if (const auto decided_at = std::exchange(running_[id].decided_at, std::nullopt)) {
+      metrics_.starts_total.Increment();
+      metrics_.spawn_seconds.Observe(
+          std::chrono::duration<double>(loop_.Now() - *decided_at).count());
+    }
     Feed(id, Started{incarnation, started->app.pid, started->port, started->started_unix_ms});
   } else if (const auto* failed = std::get_if<ShimFailed>(&event)) {
     running_[id].failure = failed->reason;  // told when the shim is gone and its lock free
   } else if (const auto* exited = std::get_if<ShimExited>(&event)) {
-    metrics_.exits_total.Increment();
-    Feed(id, Exited{incarnation, exited->exit});
+    OnExit(id, *exited);
   } else {
-    const std::string failure = running_[id].failure;
-    RemoveCgroup(running_[id].group);  // busy: the next start tells
-    running_.erase(id);
-    if (failure.empty()) {
-      Feed(id, Ended{incarnation});
-    } else {
-      Feed(id, CannotStart{incarnation, failure});
+    OnShimEnded(id, incarnation);
+  }
+}
+
+void AgentLoop::OnExit(const AssignmentId& id, const ShimExited& exited) {
+  running_[id].exit_told = true;
+  metrics_.exits_total.Increment();
+  Feed(id, Exited{exited.incarnation, exited.exit});
+}
+
+void AgentLoop::OnShimEnded(const AssignmentId& id, uint32_t incarnation) {
+  if (!running_[id].exit_told) {
+    // One that ended just when an agent came back has told nobody, but it has kept it.
+    const auto kept = state_.InstanceOf(id.value).ReadExit();
+    if (kept && kept->incarnation == incarnation && kept->error.empty()) {
+      OnExit(id, {incarnation, kept->exit});
     }
+  }
+  const std::string failure = running_[id].failure;
+  RemoveCgroup(running_[id].group);  // busy: the next start tells
+  running_.erase(id);
+  if (failure.empty()) {
+    Feed(id, Ended{incarnation});
+  } else {
+    Feed(id, CannotStart{incarnation, failure});
   }
 }
 
@@ -381,9 +315,16 @@ void AgentLoop::Do(const Report& report) {
   metrics_.SetPhase(status.assignment, status.phase);
   ReadLastLines(status);
   uplink_.status(ToMessage(status));
-  // Last: the controller hears of an exit without waiting for the disk.
-  state_.InstanceOf(status.assignment.value)
-      .WriteState({status.incarnation, status.phase, status.failed_starts, status.oom_kills});
+  KeepState(status);  // last: the controller hears of an exit without waiting for the disk
+}
+
+void AgentLoop::KeepState(const InstanceStatus& status) {
+  const StateRecord state{status.incarnation, status.phase, status.failed_starts, status.oom_kills,
+                          status.child_oom_kills};
+  StateRecord& kept = kept_states_[status.assignment];
+  if (kept == state) return;
+  // One that could not be written is written at the next change.
+  kept = state_.InstanceOf(status.assignment.value).WriteState(state).ok() ? state : StateRecord{};
 }
 
 void AgentLoop::Do(const Gone& gone) {
@@ -392,10 +333,12 @@ void AgentLoop::Do(const Gone& gone) {
   metrics_.Forget(gone.id);
   last_lines_.erase(gone.id);
   prepare_lines_.erase(gone.id);
+  kept_states_.erase(gone.id);
   artifacts_.Forget(gone.id);
   CollectArtifactsSoon();
   uplink_.closing(dir.path());
   uplink_.gone(gone.id.value);
+  KeepLog(dir);
   dir.Remove();
 }
 
@@ -445,7 +388,7 @@ void AgentLoop::ScheduleWake() {
 }
 
 void AgentLoop::CheckStopped() {
-  if (!on_stopped_ || !supervisor_.idle()) return;
+  if (!on_stopped_ || adoption_.expects_more() || !supervisor_.idle()) return;
   Later(Millis{0}, std::exchange(on_stopped_, nullptr));
 }
 

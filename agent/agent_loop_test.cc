@@ -171,9 +171,9 @@ TEST_F(AgentLoopTest, AShimKilledWhileTheAgentWasAwayLeavesNoApp) {
   kill(shim, SIGKILL);
   ASSERT_TRUE(Eventually([&] { return !IsAlive(shim); }));
   StartAgent();
+  AwaitReady(2);
   EXPECT_FALSE(IsAlive(static_cast<pid_t>(before.pid())));
   EXPECT_EQ(History().at(0).detail(), "its shim was killed");
-  AwaitReady(2);
 }
 
 TEST_F(AgentLoopTest, SaysWhyAnAppCannotBeStarted) {
@@ -342,6 +342,28 @@ TEST_F(AgentLoopTest, AnExitIsReportedOnceAndBeforeTheNextStart) {
     if (round <= kRounds) want.push_back(absl::StrCat(incarnation, " BACKOFF ", killed));
   }
   EXPECT_EQ(told, want);
+}
+
+TEST_F(AgentLoopTest, TheNextAssignmentOfASlotFindsTheLogOfTheOneBefore) {
+  ASSERT_TRUE(
+      SetOrders(MakeOrders(MakeSpec({TestApp(), "print", "first", "listen", "wait"}), 1)).ok());
+  AwaitReady(1);
+  v1::Orders orders = MakeOrders(MakeSpec({TestApp(), "print", "second", "listen", "wait"}), 1);
+  orders.mutable_assignments(0)->set_id("web-9");
+  ASSERT_TRUE(SetOrders(orders).ok());
+  AwaitGone();
+  AwaitPhase(Status::READY, "web-9");
+  std::string earlier, unknown;
+  OnLoop([&] {
+    earlier = agent_->EarlierLogPath("web-9");
+    unknown = agent_->EarlierLogPath("web-1");
+  });
+  EXPECT_EQ(unknown, "");
+  auto reader = OpenPreviousRun(Dir("web-9"), earlier, kAllLines, 0);
+  ASSERT_TRUE(reader.has_value());
+  const auto lines = reader->Read(10, 1'000);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].text, "first");
 }
 
 TEST_F(AgentLoopTest, ShimsAreSmall) {

@@ -27,20 +27,32 @@ const MetricDefinition kSpawnSeconds{"pando_agent_spawn_seconds",
 const MetricDefinition kInstances{
     "pando_agent_instances", MetricType::Gauge, "Instances on this node by phase", {"phase"}};
 
+const MetricDefinition kPages{"pando_agent_app_pages_total",
+                              MetricType::Counter,
+                              "Pages of instances' own metrics (metrics.path) asked for the delay "
+                              "of their event loops: read, or failed",
+                              {"result"}};
+
 }  // namespace
 
 std::vector<MetricDefinition> AgentMetrics::Definitions() {
-  return {kInstances, kStarts, kExits, kProbes, kProbeFailures, kSpawnSeconds, kConnected};
+  std::vector<MetricDefinition> all = {kInstances,     kStarts,       kExits, kProbes,
+                                       kProbeFailures, kSpawnSeconds, kPages, kConnected};
+  for (const MetricDefinition& one : ArtifactMetrics::Definitions()) all.push_back(one);
+  return all;
 }
 
 AgentMetrics::AgentMetrics(Metrics& metrics)
-    : starts_total(AddCounter(metrics, kStarts)),
+    : artifacts(metrics),
+      starts_total(AddCounter(metrics, kStarts)),
       exits_total(AddCounter(metrics, kExits)),
       probes_total(AddCounter(metrics, kProbes)),
       probe_failures_total(AddCounter(metrics, kProbeFailures)),
       connected(AddGauge(metrics, kConnected)),
       spawn_seconds(AddHistogram(metrics, kSpawnSeconds,
                                  {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1})),
+      pages_read_(AddCounterFamily(metrics, kPages).Add({{"result", "read"}})),
+      pages_failed_(AddCounterFamily(metrics, kPages).Add({{"result", "failed"}})),
       instances_(AddGaugeFamily(metrics, kInstances)) {
   for (Phase phase : {Phase::kStarting, Phase::kReady, Phase::kUnhealthy, Phase::kBackoff,
                       Phase::kStopping, Phase::kFailed, Phase::kPreparing}) {

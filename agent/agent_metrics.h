@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "agent/artifact_metrics.h"
 #include "agent/core/phase.h"
 #include "common/base/ids.h"
 #include "common/runtime/metric_definition.h"
@@ -22,9 +23,13 @@ class AgentMetrics {
 
   static std::vector<MetricDefinition> Definitions();
 
+  // Of an app's page for Prometheus. Thread-safe.
+  void CountPage(bool read) { (read ? pages_read_ : pages_failed_).Increment(); }
+
   void SetPhase(const AssignmentId& id, Phase phase);
   void Forget(const AssignmentId& id);
 
+  ArtifactMetrics artifacts;
   prometheus::Counter& starts_total;
   prometheus::Counter& exits_total;
   prometheus::Counter& probes_total;
@@ -33,6 +38,8 @@ class AgentMetrics {
   prometheus::Histogram& spawn_seconds;
 
  private:
+  prometheus::Counter& pages_read_;
+  prometheus::Counter& pages_failed_;
   prometheus::Family<prometheus::Gauge>& instances_;
   std::map<AssignmentId, Phase> phases_;
 };

@@ -22,6 +22,8 @@ class AgentState {
   const std::string& agent_id() const { return agent_id_; }
   // The directory of the code that was fetched; made when there is some.
   std::string ArtifactsPath() const { return path_ + "/artifacts"; }
+  // The directory of the logs of instances that are gone.
+  std::string EarlierLogsPath() const { return path_ + "/earlier-logs"; }
   const Authority& authority() const { return authority_; }
   // The last orders; nothing before the first, or when their file cannot be read.
   const std::optional<v1::Orders>& orders() const { return orders_; }

@@ -12,11 +12,12 @@
 #include <cerrno>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/install_step.h"
+#include "agent/process.h"
 #include "artifact/core/source_name.h"
+#include "artifact/ownership.h"
 #include "artifact/seal.h"
 #include "artifact/sha256.h"
 #include "artifact/unpack.h"
@@ -90,7 +91,10 @@ absl::Status WriteAll(int fd, const std::string& path, const std::string& bytes,
 
 std::string ArtifactKey(const Artifact& artifact) {
   if (artifact.install.empty()) return artifact.digest;
-  const std::string step = absl::StrJoin(artifact.install, std::string(1, '\0'));
+  std::string step = absl::StrJoin(artifact.install, std::string(1, '\0'));
+  if (!artifact.user.empty() || !artifact.group.empty()) {
+    absl::StrAppend(&step, std::string(2, '\0'), artifact.user, ":", artifact.group);
+  }
   return absl::StrCat(artifact.digest, "-", ContentVersion(step).substr(0, 12));
 }
 
@@ -101,7 +105,8 @@ ArtifactPaths PathsOf(const std::string& dir, const Artifact& artifact) {
           absl::StrCat(tree, ".part"),
           absl::StrCat(tree, ".packed"),
           absl::StrCat(tree, ".lock"),
-          absl::StrCat(tree, ".home")};
+          absl::StrCat(tree, ".home"),
+          absl::StrCat(tree, ".log")};
 }
 
 void ArtifactJob::Stop() {
@@ -124,7 +129,8 @@ absl::Status ArtifactJob::Run() {
   step_("syncing");
   PANDO_RETURN_IF_ERROR(artifact::SealTree(paths_.tree));
   PANDO_RETURN_IF_ERROR(artifact::SyncTree(paths_.tree));
-  PANDO_RETURN_IF_ERROR(WriteFileAtomically(paths_.marker, ""));
+  PANDO_ASSIGN_OR_RETURN(const uint64_t bytes, artifact::TreeBytes(paths_.tree));
+  PANDO_RETURN_IF_ERROR(WriteFileAtomically(paths_.marker, absl::StrCat(bytes, "\n")));
   unlink(paths_.packed.c_str());
   return absl::OkStatus();
 }
@@ -136,7 +142,9 @@ absl::Status ArtifactJob::Fetch() {
   struct stat info {};
   if (!file.valid() || fstat(file.get(), &info) != 0) return DiskError(paths_.part, errno);
   if (static_cast<uint64_t>(info.st_size) < artifact_.size_bytes || info.st_size == 0) {
-    PANDO_RETURN_IF_ERROR(FetchRest(file.get(), static_cast<uint64_t>(info.st_size)));
+    const absl::Status fetched = FetchRest(file.get(), static_cast<uint64_t>(info.st_size));
+    metrics_.CountFetch(fetched);
+    PANDO_RETURN_IF_ERROR(fetched);
   }
   step_("verifying");
   PANDO_ASSIGN_OR_RETURN(const std::string digest,
@@ -173,6 +181,7 @@ absl::Status ArtifactJob::FetchRest(int file, uint64_t offset) {
       kept = WriteAll(file, paths_.part, chunk.data(), offset);
     }
     offset += chunk.data().size();
+    metrics_.CountFetchedBytes(chunk.data().size());
   }
   if (!kept.ok()) context.TryCancel();
   const grpc::Status ended = reader->Finish();
@@ -190,6 +199,10 @@ absl::Status ArtifactJob::FetchRest(int file, uint64_t offset) {
 
 absl::Status ArtifactJob::UnpackAndInstall() {
   step_("unpacking");
+  Isolation isolation;
+  isolation.user = artifact_.user;
+  isolation.group = artifact_.group;
+  PANDO_ASSIGN_OR_RETURN(account_, FindAccount(isolation));
   // What an earlier try left.
   PANDO_RETURN_IF_ERROR(artifact::RemoveTree(paths_.tree));
   if (mkdir(paths_.tree.c_str(), 0755) != 0) return DiskError(paths_.tree, errno);
@@ -206,14 +219,44 @@ absl::Status ArtifactJob::Install() {
   step_(absl::StrCat("installing: ", artifact_.install.back()));
   PANDO_RETURN_IF_ERROR(artifact::RemoveTree(paths_.home));
   if (mkdir(paths_.home.c_str(), 0700) != 0) return DiskError(paths_.home, errno);
-  const absl::Cleanup remove_home = [this] { artifact::RemoveTree(paths_.home).IgnoreError(); };
-  InstallResult result = RunInstallStep({.argv = artifact_.install,
-                                         .dir = paths_.tree,
-                                         .home = paths_.home,
-                                         .timeout = artifact_.install_timeout,
-                                         .lock_fd = lock_fd_},
-                                        [this] { return stopped(); });
+  if (account_) {
+    for (const std::string& path : {paths_.tree, paths_.home}) {
+      PANDO_RETURN_IF_ERROR(artifact::GiveTree(path, account_->uid, account_->gid));
+    }
+  }
+  absl::Status status = RunInstall();
+  // Before the tree: what a package manager linked from there to here is linked no more.
+  artifact::RemoveTree(paths_.home).IgnoreError();
+  if (account_) {
+    absl::Status taken = artifact::TakeTree(paths_.tree, account_->uid, account_->gid);
+    if (!taken.ok()) taken = absl::AbortedError(absl::StrCat("install failed: ", taken.message()));
+    status.Update(taken);
+  }
+  return status;
+}
+
+absl::Status ArtifactJob::RunInstall() {
+  InstallStep step{.argv = artifact_.install,
+                   .dir = paths_.tree,
+                   .home = paths_.home,
+                   .log = paths_.log,
+                   .timeout = artifact_.install_timeout,
+                   .lock_fd = lock_fd_};
+  if (account_) {
+    ShimLaunch launch;
+    launch.instance_dir = paths_.tree;
+    launch.app_dir = paths_.tree;
+    launch.account = account_;
+    step.runner = {shim_path_, "--run", "probe"};
+    for (std::string& option : ShimArguments(launch)) step.runner.push_back(std::move(option));
+    step.runner.emplace_back("--");
+    step.user = account_->name;
+  }
+  const Instant began = clock_.Now();
+  InstallResult result = RunInstallStep(step, [this] { return stopped(); });
+  metrics_.CountInstall(result.status, std::chrono::duration_cast<Millis>(clock_.Now() - began));
   last_lines_ = std::move(result.last_lines);
+  if (!result.status.ok()) last_lines_.push_back(absl::StrCat("all of it: ", paths_.log));
   return result.status;
 }
 

@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "artifact/core/source_name.h"
 #include "artifact/seal.h"
+#include "common/runtime/data_dir.h"
 #include "common/runtime/log.h"
 
 namespace pando::agent {
@@ -27,8 +29,9 @@ constexpr char kMarker[] = ".ok";
 
 }  // namespace
 
-ArtifactKeeper::ArtifactKeeper(EventLoop& loop, ArtifactKeeperConfig config, uint64_t seed)
-    : loop_(loop), config_(std::move(config)), random_(seed) {}
+ArtifactKeeper::ArtifactKeeper(EventLoop& loop, ArtifactMetrics& metrics,
+                               ArtifactKeeperConfig config, uint64_t seed)
+    : loop_(loop), metrics_(metrics), config_(std::move(config)), random_(seed) {}
 
 ArtifactKeeper::~ArtifactKeeper() {
   for (auto& [key, work] : works_) {
@@ -110,11 +113,13 @@ void ArtifactKeeper::StartWhatIsDue() {
 void ArtifactKeeper::Start(const std::string& key, Work& work) {
   const std::weak_ptr<char> alive = alive_;
   work.job = std::make_shared<ArtifactJob>(
-      work.artifact, config_.dir, config_.controller, [this, alive, key](std::string detail) {
+      work.artifact, config_.dir, config_.shim_path, config_.controller,
+      [this, alive, key](std::string detail) {
         loop_.Post([this, alive, key, detail = std::move(detail)] {
           if (!alive.expired()) OnStep(key, detail);
         });
-      });
+      },
+      metrics_, loop_);
   work.thread = std::jthread([this, alive, key, job = work.job] {
     const absl::Status status = job->Run();
     loop_.Post([this, alive, key, status] {
@@ -143,7 +148,10 @@ void ArtifactKeeper::OnDone(const std::string& key, const absl::Status& status) 
   work.thread.join();
   work.job.reset();
   if (status.ok() || (absl::IsCancelled(status) && work.waiters.empty())) {
-    if (status.ok()) LogInfo("artifact ready", {{"artifact", key}});
+    if (status.ok()) {
+      LogInfo("artifact ready", {{"artifact", key}});
+      TellKept();
+    }
     const std::map<AssignmentId, Waiter> waiters = std::move(work.waiters);
     works_.erase(found);
     for (const auto& [id, waiter] : waiters) waiter.done(status, {});
@@ -218,6 +226,7 @@ void ArtifactKeeper::Collect(const std::vector<Artifact>& needed) {
     const std::string name = fs::path(path).filename().string();
     if (!kept.contains(name.substr(0, name.find('.')))) Drop(path, dropped);
   }
+  TellKept();
   if (dropped.empty()) return;
   deleting_ = true;
   deletes_ = std::jthread([this, alive = std::weak_ptr<char>(alive_), dropped] {
@@ -226,6 +235,20 @@ void ArtifactKeeper::Collect(const std::vector<Artifact>& needed) {
       if (!alive.expired()) deleting_ = false;
     });
   });
+}
+
+void ArtifactKeeper::TellKept() const {
+  size_t artifacts = 0;
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(config_.dir, error)) {
+    if (entry.path().extension() != kMarker) continue;
+    ++artifacts;
+    uint64_t one = 0;
+    const auto text = ReadFile(entry.path().string());
+    if (text.ok() && absl::SimpleAtoi(*text, &one)) bytes += one;
+  }
+  metrics_.SetKept(artifacts, bytes);
 }
 
 void ArtifactKeeper::Later(Millis delay, std::function<void()> task) {

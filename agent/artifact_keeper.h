@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "agent/artifact_job.h"
+#include "agent/artifact_metrics.h"
 #include "agent/core/assignment.h"
 #include "common/base/backoff.h"
 #include "common/runtime/event_loop.h"
@@ -23,13 +24,16 @@ namespace pando::agent {
 struct ArtifactKeeperConfig {
   std::string dir;         // made when it is first needed; its parent exists
   std::string controller;  // host:port
+  std::string shim_path;   // pando-shim: starts install steps of other users
   BackoffPolicy retry{Millis{1'000}, Millis{60'000}};
   size_t unused_kept = 5;  // of the newest that nobody needs: a rollback finds its code here
 };
 
 class ArtifactKeeper {
  public:
-  ArtifactKeeper(EventLoop& loop, ArtifactKeeperConfig config, uint64_t seed);
+  // `loop` and `metrics` outlive it; `seed` is random.
+  ArtifactKeeper(EventLoop& loop, ArtifactMetrics& metrics, ArtifactKeeperConfig config,
+                 uint64_t seed);
   // Ends what is under way and waits for its end (an install step is killed).
   ~ArtifactKeeper();
 
@@ -74,9 +78,11 @@ class ArtifactKeeper {
   void Tell(Work& work, const std::string& detail);
   void StopIfNobodyWaits(Work& work);
   void Drop(const std::string& path, std::vector<std::string>& dropped);
+  void TellKept() const;
   void Later(Millis delay, std::function<void()> task);
 
   EventLoop& loop_;
+  ArtifactMetrics& metrics_;
   const ArtifactKeeperConfig config_;
   std::mt19937_64 random_;
   bool has_dir_ = false;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "agent/agent_metrics.h"
 #include "agent/testing/test_harness.h"
 #include "artifact/pack.h"
 #include "artifact/sha256.h"
@@ -104,9 +105,10 @@ class ArtifactKeeperTest : public testing::Test {
   void StartKeeper() {
     OnLoop([this] {
       keeper_ = std::make_unique<ArtifactKeeper>(
-          loop_,
+          loop_, metrics_.artifacts,
           ArtifactKeeperConfig{.dir = dir_ / "artifacts",
                                .controller = controller_->address(),
+                               .shim_path = ShimPath(),
                                .retry = {Millis{10}, Millis{50}},
                                .unused_kept = 2},
           7);
@@ -183,7 +185,11 @@ class ArtifactKeeperTest : public testing::Test {
     return text.ok() ? *text : std::string(text.status().message());
   }
 
+  std::string Exposed() { return registry_.Serialize(); }
+
   const TestDir dir_;
+  Metrics registry_{"test"};
+  AgentMetrics metrics_{registry_};
   std::unique_ptr<FakeController> controller_ = std::make_unique<FakeController>();
   EventLoop loop_;
   std::thread thread_;
@@ -220,6 +226,14 @@ TEST_F(ArtifactKeeperTest, GoesOnWhereItWasCut) {
   Prepare("web-1", artifact);
   EXPECT_EQ(Await("web-1"), absl::OkStatus());
   EXPECT_THAT(controller_->offsets(), ElementsAre(0u, 5'000u));
+  for (const std::string& line :
+       {std::string("pando_agent_artifact_fetches_total{result=\"cut\"} 1\n"),
+        std::string("pando_agent_artifact_fetches_total{result=\"done\"} 1\n"),
+        absl::StrCat("pando_agent_artifact_fetched_bytes_total ", artifact.size_bytes, "\n"),
+        std::string("pando_agent_artifacts 1\n"),
+        absl::StrCat("pando_agent_artifact_bytes ", noise.size(), "\n")}) {
+    EXPECT_THAT(Exposed(), HasSubstr(line));
+  }
   EXPECT_EQ(ReadIn(artifact, "say"), noise);
   EXPECT_TRUE(Hears("web-1", "waits to fetch its code: cut"));
 }
@@ -286,13 +300,97 @@ TEST_F(ArtifactKeeperTest, AnInstallStepThatFailsIsTriedAgainWhenAskedAgain) {
   const Artifact artifact = Make("hello", "echo half > half; echo not yet; test -e " + ready);
   Prepare("web-1", artifact);
   EXPECT_EQ(Await("web-1").message(), "install failed: exit 1: not yet");
-  EXPECT_THAT(HeardOf("web-1").lines, ElementsAre("not yet"));
+  const std::string log = TreeOf(artifact) + ".log";
+  EXPECT_THAT(HeardOf("web-1").lines, ElementsAre("not yet", "all of it: " + log));
+  EXPECT_EQ(*ReadFile(log), "not yet\n");
   EXPECT_TRUE(Hears("web-1", "installing: "));
   EXPECT_FALSE(Ready(artifact));
   dir_.Write("ready", "");
   Prepare("web-2", artifact);
   EXPECT_EQ(Await("web-2"), absl::OkStatus());
   EXPECT_TRUE(Ready(artifact));
+  EXPECT_EQ(*ReadFile(log + ".1"), "not yet\n") << "of the try before";
+  EXPECT_THAT(Exposed(), HasSubstr("pando_agent_install_steps_total{result=\"failed\"} 1"));
+  EXPECT_THAT(Exposed(), HasSubstr("pando_agent_install_steps_total{result=\"done\"} 1"));
+  EXPECT_THAT(Exposed(), HasSubstr("pando_agent_install_seconds_count 2"));
+}
+
+// Who is not root is nobody else.
+class InstallAsUserTest : public ArtifactKeeperTest {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    chmod(dir_.path().c_str(), 0711);
+  }
+  static struct stat Stat(const std::string& path) {
+    struct stat info {};
+    EXPECT_EQ(lstat(path.c_str(), &info), 0) << path;
+    return info;
+  }
+};
+
+TEST_F(InstallAsUserTest, TheStepIsThatUsersAndTheTreeIsNot) {
+  Artifact artifact = Make("hello",
+                           "umask 077; id -u > uid; id -g > gid; mkdir d; cp say d; "
+                           "echo x > $HOME/x; ln $HOME/x linked; chmod 04755 say");
+  artifact.user = "64123";
+  artifact.group = "64124";
+  Prepare("web-1", artifact);
+  ASSERT_EQ(Await("web-1"), absl::OkStatus());
+  EXPECT_EQ(ReadIn(artifact, "uid"), "64123\n");
+  EXPECT_EQ(ReadIn(artifact, "gid"), "64124\n");
+  const std::string tree = TreeOf(artifact);
+  for (const char* name : {"", "/uid", "/d", "/d/say", "/linked", "/say"}) {
+    EXPECT_EQ(Stat(tree + name).st_uid, 0u) << name;
+    EXPECT_EQ(Stat(tree + name).st_gid, 64124u) << name;
+    EXPECT_EQ(Stat(tree + name).st_mode & 07222, 0u) << name;
+    EXPECT_EQ(Stat(tree + name).st_mode & 0440, 0440u) << name;
+  }
+  EXPECT_FALSE(fs::exists(tree + ".home"));
+}
+
+TEST_F(InstallAsUserTest, OfOneStepForTwoUsersEachHasATree) {
+  const std::string count = dir_ / "count";
+  dir_.Write("count", "");
+  chmod(count.c_str(), 0666);
+  Artifact own = Make("hello", "id -u > uid; echo x >> " + count);
+  Artifact other = own;
+  other.user = "64123";
+  Artifact group = own;
+  group.group = "64123";
+  ASSERT_NE(TreeOf(own), TreeOf(other));
+  ASSERT_NE(TreeOf(group), TreeOf(other));
+  Prepare("web-1", own);
+  Prepare("api-1", other);
+  Prepare("api-2", other);
+  for (const char* id : {"web-1", "api-1", "api-2"}) EXPECT_EQ(Await(id), absl::OkStatus());
+  EXPECT_EQ(ReadIn(own, "uid"), "0\n");
+  EXPECT_EQ(ReadIn(other, "uid"), "64123\n");
+  EXPECT_EQ(*ReadFile(count), "x\nx\n");
+}
+
+TEST_F(InstallAsUserTest, ItCannotChangeWhatIsNotItsOwn) {
+  dir_.Write("secret", "x");
+  chmod((dir_ / "secret").c_str(), 0600);
+  Artifact artifact = Make("hello", "cat " + (dir_ / "secret"));
+  artifact.user = "64123";
+  Prepare("web-1", artifact);
+  EXPECT_THAT(std::string(Await("web-1").message()), HasSubstr("ermission denied"));
+  // Nor does the agent for it: a link that leads out stays a link.
+  artifact = Make("hello", "rm say; ln -s " + (dir_ / "secret") + " say; mkdir d; rmdir d; ln -s " +
+                               dir_.path() + " d");
+  artifact.user = "64123";
+  Prepare("web-2", artifact);
+  EXPECT_EQ(Await("web-2"), absl::OkStatus());
+  EXPECT_EQ(Stat(dir_ / "secret").st_mode & 0777, 0600u);
+  EXPECT_EQ(Stat(dir_ / "secret").st_gid, getegid());
+}
+
+TEST_F(InstallAsUserTest, AUserThatIsNotThereIsNamed) {
+  Artifact artifact = Make("hello", "true");
+  artifact.user = "no-such-user";
+  Prepare("web-1", artifact);
+  EXPECT_EQ(Await("web-1").message(), "isolation.user: no user no-such-user on this node");
 }
 
 TEST_F(ArtifactKeeperTest, StopsWhatNobodyWaitsForAnyMore) {

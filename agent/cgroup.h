@@ -28,7 +28,6 @@ struct CgroupUsage {
   double cpu_seconds = 0;
   uint64_t memory_bytes = 0;  // without cached files that can be dropped at once
   uint64_t oom_kills = 0;
-  uint64_t throttled = 0;  // periods of 100 ms in which its CPU limit held it up
 };
 
 // The directories of one group, one in each hierarchy; the first one is enough to find its

@@ -4,21 +4,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "agent/usage.h"
-#include "common/runtime/data_dir.h"
 #include "common/runtime/unique_fd.h"
 
 namespace pando::agent {
 namespace {
 
+// With one read: the kernel makes the text of such a file as a whole, and it is short.
 std::string ReadText(const std::string& dir, absl::string_view file) {
-  const auto text = ReadFile(absl::StrCat(dir, "/", file));
-  return text.ok() ? *text : std::string();
+  const UniqueFd fd(open(absl::StrCat(dir, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 8'192> text;
+  const ssize_t size = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
+  return std::string(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/cgroup.h"
 #include "agent/cgroup_files.h"
@@ -42,20 +43,20 @@ class CgroupV1 final : public CgroupTree {
   }
 
   absl::Status Limit(const Cgroup& group, const CgroupLimits& limits) const override {
-    const std::string memory = DirWith("memory.limit_in_bytes", group);
+    const std::string memory = DirOf("memory", "memory.limit_in_bytes", group);
     if (limits.memory_bytes > 0 && !memory.empty()) {
       const std::string bytes = absl::StrCat(limits.memory_bytes);
       PANDO_RETURN_IF_ERROR(WriteCgroupFile(memory, "memory.limit_in_bytes", bytes));
       // Memory and swap together; kernels that do not count swap have no such file.
       WriteCgroupFile(memory, "memory.memsw.limit_in_bytes", bytes).IgnoreError();
     }
-    const std::string cpu = DirWith("cpu.cfs_quota_us", group);
+    const std::string cpu = DirOf("cpu", "cpu.cfs_quota_us", group);
     if (limits.cpu_millis > 0 && !cpu.empty()) {
       const uint64_t quota = limits.cpu_millis * kPeriodMicros / 1'000;
       PANDO_RETURN_IF_ERROR(WriteCgroupFile(cpu, "cpu.cfs_period_us", absl::StrCat(kPeriodMicros)));
       PANDO_RETURN_IF_ERROR(WriteCgroupFile(cpu, "cpu.cfs_quota_us", absl::StrCat(quota)));
     }
-    const std::string pids = DirWith("pids.max", group);
+    const std::string pids = DirOf("pids", "pids.max", group);
     if (limits.processes > 0 && !pids.empty()) {
       PANDO_RETURN_IF_ERROR(WriteCgroupFile(pids, "pids.max", absl::StrCat(limits.processes)));
     }
@@ -64,12 +65,9 @@ class CgroupV1 final : public CgroupTree {
 
   CgroupUsage Read(const Cgroup& group) const override {
     CgroupUsage usage;
-    usage.cpu_seconds =
-        static_cast<double>(ReadCgroupNumber(DirWith("cpuacct.usage", group), "cpuacct.usage")) /
-        1e9;
-    usage.throttled =
-        ReadCgroupNumber(DirWith("cpu.cfs_quota_us", group), "cpu.stat", "nr_throttled");
-    const std::string memory = DirWith("memory.limit_in_bytes", group);
+    const std::string cpu = DirOf("cpuacct", "cpuacct.usage", group);
+    usage.cpu_seconds = static_cast<double>(ReadCgroupNumber(cpu, "cpuacct.usage")) / 1e9;
+    const std::string memory = DirOf("memory", "memory.limit_in_bytes", group);
     const uint64_t bytes = ReadCgroupNumber(memory, "memory.usage_in_bytes");
     usage.memory_bytes =
         bytes - std::min(bytes, ReadCgroupNumber(memory, "memory.stat", "total_inactive_file"));
@@ -88,9 +86,16 @@ class CgroupV1 final : public CgroupTree {
     });
   }
 
-  // By its files: a group may have been made elsewhere by an earlier life of the agent. Empty:
-  // none.
-  static std::string DirWith(absl::string_view file, const Cgroup& group) {
+  // The directory in the controller's hierarchy; empty: none. One of an earlier life of the agent,
+  // which may have made its groups elsewhere, is known by a file it has.
+  std::string DirOf(absl::string_view controller, absl::string_view file,
+                    const Cgroup& group) const {
+    for (const CgroupPlace& place : places_) {
+      if (place.controller != controller) continue;
+      for (const std::string& dir : group) {
+        if (absl::StartsWith(dir, absl::StrCat(place.path, "/"))) return dir;
+      }
+    }
     for (const std::string& dir : group) {
       if (HasCgroupFile(dir, file)) return dir;
     }

@@ -58,7 +58,6 @@ class CgroupV2 final : public CgroupTree {
     const std::string& dir = group[0];
     usage.cpu_seconds =
         static_cast<double>(ReadCgroupNumber(dir, "cpu.stat", "usage_usec")) / 1'000'000;
-    usage.throttled = ReadCgroupNumber(dir, "cpu.stat", "nr_throttled");
     const uint64_t memory = ReadCgroupNumber(dir, "memory.current");
     usage.memory_bytes =
         memory - std::min(memory, ReadCgroupNumber(dir, "memory.stat", "inactive_file"));

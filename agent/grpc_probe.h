@@ -1,10 +1,15 @@
 // Probes over gRPC: asks grpc.health.v1.Health/Check.
+//
+// A probe is to see what a new client would see, but a channel costs more than all questions that
+// are asked over it in a minute. So one that was answered is kept for a while, and a failure counts
+// only on a new one.
 #pragma once
 
 #include <grpcpp/completion_queue.h>
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,7 +24,10 @@ namespace pando::agent {
 // and posts them to the loop; none comes once this is gone.
 class GrpcProber {
  public:
-  explicit GrpcProber(EventLoop& loop);
+  static constexpr Millis kKeptFor{30'000};
+
+  // How long a channel is used again: that long it may go unnoticed that new ones are not accepted.
+  explicit GrpcProber(EventLoop& loop, Millis kept_for = kKeptFor);
   ~GrpcProber();
   GrpcProber(const GrpcProber&) = delete;
   GrpcProber& operator=(const GrpcProber&) = delete;
@@ -29,12 +37,19 @@ class GrpcProber {
              ProbeDone done);
 
  private:
+  struct Question;
+  struct Line;
   struct Call;
 
+  void Ask(Question question, std::optional<Line> kept);
+  std::optional<Line> TakeKept(const std::string& target);
   void AwaitAnswers();
   void OnAnswer(Call* call);
 
   EventLoop& loop_;
+  const Millis kept_for_;
+  std::map<std::string, Line> kept_;  // by target; not while they are in use
+  Instant sweep_at_{};
   // Its own: the queue that gRPC's callbacks share is made and destroyed with the channels that use
   // it, and these come and go here.
   ::grpc::CompletionQueue queue_;

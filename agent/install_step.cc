@@ -18,6 +18,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/install_log.h"
 #include "agent/spawn.h"
 #include "agent/utf8.h"
 #include "common/runtime/unique_fd.h"
@@ -31,12 +32,16 @@ constexpr size_t kLastLines = 8;
 constexpr size_t kLastLineBytes = 200;
 constexpr int kLockFd = 3;
 
-std::vector<std::string> Environment(const std::string& home) {
+std::vector<std::string> Environment(const InstallStep& step) {
   const char* const path = getenv("PATH");
   std::vector<std::string> environment = {
       absl::StrCat("PATH=", path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin"),
-      absl::StrCat("HOME=", home)};
+      absl::StrCat("HOME=", step.home)};
   if (const char* const lang = getenv("LANG")) environment.push_back(absl::StrCat("LANG=", lang));
+  if (!step.user.empty()) {
+    environment.push_back(absl::StrCat("USER=", step.user));
+    environment.push_back(absl::StrCat("LOGNAME=", step.user));
+  }
   return environment;
 }
 
@@ -54,7 +59,7 @@ UniqueFd Timer(Millis timeout) {
 }
 
 // 0, or an errno.
-int Spawn(const InstallStep& step, int output, int lock, pid_t& pid) {
+int SpawnStep(const InstallStep& step, int output, int lock, pid_t& pid) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   const absl::Cleanup free_files = [&files] { posix_spawn_file_actions_destroy(&files); };
@@ -66,20 +71,24 @@ int Spawn(const InstallStep& step, int output, int lock, pid_t& pid) {
   posix_spawn_file_actions_addchdir_np(&files, step.dir.c_str());
 
   const SpawnAttributes attributes(POSIX_SPAWN_SETSID);
-  std::vector<std::string> argv = step.argv, environment = Environment(step.home);
+  std::vector<std::string> argv = step.runner, environment = Environment(step);
+  argv.insert(argv.end(), step.argv.begin(), step.argv.end());
   return posix_spawnp(&pid, argv[0].c_str(), &files, attributes.get(), Pointers(argv).data(),
                       Pointers(environment).data());
 }
 
-// The newest of what is printed.
-class Tail {
+// What is printed: all of it goes to the log, the newest is kept here.
+class Output {
  public:
+  explicit Output(const std::string& log) : log_(log) {}
+
   // False at the end.
   bool ReadFrom(int fd) {
     char piece[4'096];
     const ssize_t size = read(fd, piece, sizeof(piece));
     if (size < 0) return errno == EINTR || errno == EAGAIN;
     text_.append(piece, static_cast<size_t>(size));
+    log_.Write({piece, static_cast<size_t>(size)});
     if (text_.size() > 2 * kTailBytes) text_.erase(0, text_.size() - kTailBytes);
     return size > 0;
   }
@@ -93,6 +102,7 @@ class Tail {
   }
 
  private:
+  InstallLog log_;
   std::string text_;
 };
 
@@ -120,7 +130,7 @@ InstallResult RunInstallStep(const InstallStep& step, const std::function<bool()
   const UniqueFd lock = Raise(step.lock_fd);
   const UniqueFd timer = Timer(step.timeout);
   pid_t pid = 0;
-  if (const int error = Spawn(step, raised.get(), lock.get(), pid); error != 0) {
+  if (const int error = SpawnStep(step, raised.get(), lock.get(), pid); error != 0) {
     return {absl::ErrnoToStatus(error, absl::StrCat("install failed: cannot start ", step.argv[0])),
             {}};
   }
@@ -128,14 +138,14 @@ InstallResult RunInstallStep(const InstallStep& step, const std::function<bool()
   raised.reset();
   const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 
-  Tail tail;
+  Output printed(step.log);
   bool open = true, ended = false, late = false, stopped = false;
   while (!ended && !late && !stopped) {
     pollfd fds[] = {{process.get(), POLLIN, 0},
                     {open ? output.get() : -1, POLLIN, 0},
                     {timer.get(), POLLIN, 0}};
     poll(fds, std::size(fds), kPollMs);
-    if (open && fds[1].revents != 0) open = tail.ReadFrom(output.get());
+    if (open && fds[1].revents != 0) open = printed.ReadFrom(output.get());
     ended = fds[0].revents != 0;
     late = fds[2].revents != 0;
     stopped = stop();
@@ -148,10 +158,10 @@ InstallResult RunInstallStep(const InstallStep& step, const std::function<bool()
   while (open) {
     pollfd fd = {output.get(), POLLIN, 0};
     if (poll(&fd, 1, 0) <= 0) break;
-    open = tail.ReadFrom(output.get());
+    open = printed.ReadFrom(output.get());
   }
   InstallResult result;
-  result.last_lines = tail.Lines();
+  result.last_lines = printed.Lines();
   if (stopped) {
     result.status = absl::CancelledError("stopped");
   } else if (!ended) {

@@ -21,6 +21,7 @@ class InstallStepTest : public testing::Test {
     return RunInstallStep({.argv = {"/bin/sh", "-c", script},
                            .dir = temp_.path(),
                            .home = "/the/home",
+                           .log = temp_.path() + "/log",
                            .timeout = timeout,
                            .lock_fd = lock.get()},
                           stop);
@@ -50,6 +51,9 @@ TEST_F(InstallStepTest, KeepsTheEndOfMuchOutput) {
   EXPECT_EQ(result.status, absl::OkStatus());
   ASSERT_EQ(result.last_lines.size(), 8u);
   EXPECT_EQ(result.last_lines.back(), "line 19999");
+  const std::string log = *ReadFile(temp_.path() + "/log");
+  EXPECT_TRUE(log.starts_with("line 0\nline 1\n"));
+  EXPECT_TRUE(log.ends_with("\nline 19999\n"));
 }
 
 TEST_F(InstallStepTest, EndsWithItsTimeHoweverMuchItPrints) {
@@ -75,9 +79,12 @@ TEST_F(InstallStepTest, EndsWhenTold) {
 
 TEST_F(InstallStepTest, AProgramThatIsNotThereIsNamed) {
   const UniqueFd lock(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const InstallResult result = RunInstallStep(
-      {.argv = {"no-such-program"}, .dir = temp_.path(), .home = "/", .lock_fd = lock.get()},
-      [] { return false; });
+  const InstallResult result = RunInstallStep({.argv = {"no-such-program"},
+                                               .dir = temp_.path(),
+                                               .home = "/",
+                                               .log = temp_.path() + "/log",
+                                               .lock_fd = lock.get()},
+                                              [] { return false; });
   EXPECT_THAT(std::string(result.status.message()),
               HasSubstr("install failed: cannot start no-such-program"));
 }

@@ -73,6 +73,20 @@ absl::Status WriteFast(const std::string& path, const std::string& text) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
 }
 
+constexpr size_t kStateBytes = 256;
+
+// Over what is there: one write of a fixed size, which a kill does not cut in two. A new file each
+// time is what file systems are slow at, once many have been deleted.
+absl::Status WriteOver(const std::string& path, std::string text) {
+  text.resize(std::max(text.size(), kStateBytes), '\n');
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (fd.valid() &&
+      write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
+    return absl::OkStatus();
+  }
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+}
+
 }  // namespace
 
 bool IsSafeFileName(const std::string& name) {
@@ -89,8 +103,10 @@ absl::Status InstanceDir::Create(const std::string& order_bytes) {
   }
   const std::string order = absl::StrCat(path_, "/", kOrderFile);
   if (access(order.c_str(), F_OK) == 0) return absl::OkStatus();
-  return WriteFileAtomically(order, order_bytes);
+  return WriteFast(order, order_bytes);
 }
+
+void InstanceDir::DropOrder() const { unlink(absl::StrCat(path_, "/", kOrderFile).c_str()); }
 
 absl::StatusOr<std::string> InstanceDir::ReadOrder() const {
   return ReadFile(absl::StrCat(path_, "/", kOrderFile));
@@ -139,23 +155,29 @@ std::optional<StateRecord> InstanceDir::ReadState() const {
   fields->Read("incarnation", state.incarnation);
   fields->Read("failed_starts", state.failed_starts);
   fields->Read("oom_kills", state.oom_kills);
+  fields->Read("child_oom_kills", state.child_oom_kills);
   const auto phase = ParsePhase(fields->Text("phase"));
   if (state.incarnation == 0 || !phase) return std::nullopt;
   state.phase = *phase;
   return state;
 }
 
-void InstanceDir::WriteState(const StateRecord& state) const {
+absl::Status InstanceDir::WriteState(const StateRecord& state) const {
   const std::string text =
       absl::StrCat("incarnation=", state.incarnation, "\nphase=", PhaseName(state.phase),
-                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills, "\n");
-  WriteFast(absl::StrCat(path_, "/", kStateFile), text).IgnoreError();
+                   "\nfailed_starts=", state.failed_starts, "\noom_kills=", state.oom_kills,
+                   "\nchild_oom_kills=", state.child_oom_kills, "\n");
+  return WriteOver(absl::StrCat(path_, "/", kStateFile), text);
 }
 
 absl::Status InstanceDir::WriteCgroup(const Cgroup& group) const {
   const std::string path = absl::StrCat(path_, "/", kCgroupFile);
-  if (group.empty() && access(path.c_str(), F_OK) != 0) return absl::OkStatus();
-  return WriteFast(path, absl::StrJoin(group, "\n"));
+  const std::string text = absl::StrJoin(group, "\n");
+  const auto kept = ReadFile(path);
+  if (kept.ok() ? *kept == text : group.empty() && absl::IsNotFound(kept.status())) {
+    return absl::OkStatus();
+  }
+  return WriteFast(path, text);
 }
 
 Cgroup InstanceDir::ReadCgroup() const {
@@ -196,7 +218,7 @@ absl::StatusOr<UniqueFd> InstanceDir::Lock() const {
 
 absl::StatusOr<UniqueFd> InstanceDir::Connect() const {
   UniqueFd dir(open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!dir.valid() || !fd.valid()) return absl::ErrnoToStatus(errno, "cannot open the instance");
   // By way of the descriptor: a data directory's path may be longer than a socket's may.
   const std::string path = absl::StrCat("/proc/self/fd/", dir.get(), "/", shim::kSocketFile);

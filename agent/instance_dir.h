@@ -41,6 +41,8 @@ struct StateRecord {
   Phase phase = Phase::kStarting;
   uint32_t failed_starts = 0;
   uint32_t oom_kills = 0;
+  uint64_t child_oom_kills = 0;
+  bool operator==(const StateRecord&) const = default;
 };
 
 class InstanceDir {
@@ -49,9 +51,13 @@ class InstanceDir {
 
   const std::string& path() const { return path_; }
 
-  // Makes the directory and keeps the order. Does nothing when both are there.
+  // Makes the directory and keeps the order. Does nothing when both are there. Not synced: a power
+  // cut leaves nothing running that would have to be known by it, and what has to be started is in
+  // the agent's orders.
   absl::Status Create(const std::string& order_bytes);
   absl::StatusOr<std::string> ReadOrder() const;
+  // Of an order that is spoilt: the next Create keeps another one.
+  void DropOrder() const;
   void Remove() const;
 
   // Nothing when there is none, or none that can be read.
@@ -59,7 +65,7 @@ class InstanceDir {
   std::optional<ExitRecord> ReadExit() const;
   std::optional<StateRecord> ReadState() const;
   // Not synced: after a power cut no process is left whose health could be remembered.
-  void WriteState(const StateRecord& state) const;
+  absl::Status WriteState(const StateRecord& state) const;
 
   // Before the group is made; empty when there is none. Not synced: a power cut ends groups too.
   absl::Status WriteCgroup(const Cgroup& group) const;
@@ -70,7 +76,7 @@ class InstanceDir {
 
   // kUnavailable: a shim holds it, so one is running.
   absl::StatusOr<UniqueFd> Lock() const;
-  // A connection to the shim's socket.
+  // A connection to the shim's socket; waits for no room there.
   absl::StatusOr<UniqueFd> Connect() const;
 
  private:

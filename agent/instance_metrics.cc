@@ -35,6 +35,15 @@ const MetricDefinition kProcesses{"pando_instance_processes", MetricType::Gauge,
 const MetricDefinition kMemoryLimit{"pando_instance_memory_limit_bytes", MetricType::Gauge,
                                     "What the instance's memory is held to; absent: to nothing",
                                     kInstance};
+const MetricDefinition kDelayMean{
+    "pando_instance_event_loop_delay_mean_seconds", MetricType::Gauge,
+    "How long work waits for the instance's event loop, as its own page (metrics.path) says; "
+    "absent: it does not",
+    kInstance};
+const MetricDefinition kDelayP99{"pando_instance_event_loop_delay_p99_seconds", MetricType::Gauge,
+                                 "Of a hundred waits for the instance's event loop the longest "
+                                 "but one, as its own page says",
+                                 kInstance};
 const MetricDefinition kOomKills{
     "pando_agent_instance_oom_kills_total", MetricType::Counter,
     "Ends of the instance for want of memory, since it was placed on this node", kInstance};
@@ -60,15 +69,16 @@ const MetricDefinition kNodeOomKills{
 }  // namespace
 
 std::vector<MetricDefinition> InstanceMetrics::Definitions() {
-  return {kReady,       kRestarts,   kFailedStarts,   kOomKills,      kCpu,     kMemory,
-          kMemoryLimit, kFds,        kProcesses,      kOrdersVersion, kNodeCpu, kNodeCpus,
-          kNodeLoad,    kNodeMemory, kNodeMemoryFree, kNodeOomKills};
+  return {kReady,      kRestarts,       kFailedStarts, kOomKills,  kCpu,
+          kMemory,     kMemoryLimit,    kFds,          kProcesses, kDelayMean,
+          kDelayP99,   kOrdersVersion,  kNodeCpu,      kNodeCpus,  kNodeLoad,
+          kNodeMemory, kNodeMemoryFree, kNodeOomKills};
 }
 
 std::vector<prometheus::MetricFamily> InstanceMetrics::Collect() const {
   MetricSamples ready(kReady), restarts(kRestarts), failed_starts(kFailedStarts), cpu(kCpu),
       memory(kMemory), memory_limit(kMemoryLimit), oom_kills(kOomKills), fds(kFds),
-      processes(kProcesses), orders(kOrdersVersion);
+      processes(kProcesses), delay_mean(kDelayMean), delay_p99(kDelayP99), orders(kOrdersVersion);
   for (const v1::InstanceStatus& status : instances_.Statuses()) {
     const std::vector<std::string> labels{status.app(),
                                           absl::StrCat(status.app(), ".", status.slot()),
@@ -87,11 +97,16 @@ std::vector<prometheus::MetricFamily> InstanceMetrics::Collect() const {
     }
     fds.Add(usage.open_fds, labels);
     processes.Add(usage.processes, labels);
+    if (const auto delay = delays_.Of({status.assignment_id()}, used->second.incarnation)) {
+      if (delay->mean_seconds) delay_mean.Add(*delay->mean_seconds, labels);
+      if (delay->p99_seconds) delay_p99.Add(*delay->p99_seconds, labels);
+    }
   }
   orders.Add(static_cast<double>(instances_.orders_version()));
   std::vector<prometheus::MetricFamily> families{
-      ready.Take(),  restarts.Take(),     failed_starts.Take(), oom_kills.Take(), cpu.Take(),
-      memory.Take(), memory_limit.Take(), fds.Take(),           processes.Take(), orders.Take()};
+      ready.Take(),     restarts.Take(),   failed_starts.Take(), oom_kills.Take(),
+      cpu.Take(),       memory.Take(),     memory_limit.Take(),  fds.Take(),
+      processes.Take(), delay_mean.Take(), delay_p99.Take(),     orders.Take()};
   if (const std::optional<HostUsage>& host = usage_.host()) {
     const auto add = [&families](const MetricDefinition& definition, double value) {
       MetricSamples samples(definition);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/agent_loop.h"
+#include "agent/delay_watch.h"
 #include "agent/usage_sampler.h"
 #include "common/runtime/metric_definition.h"
 
@@ -15,8 +16,8 @@ namespace pando::agent {
 class InstanceMetrics final : public prometheus::Collectable {
  public:
   // Both outlive it.
-  InstanceMetrics(const AgentLoop& instances, const UsageSampler& usage)
-      : instances_(instances), usage_(usage) {}
+  InstanceMetrics(const AgentLoop& instances, const UsageSampler& usage, const DelayWatch& delays)
+      : instances_(instances), usage_(usage), delays_(delays) {}
   std::vector<prometheus::MetricFamily> Collect() const override;
 
   static std::vector<MetricDefinition> Definitions();
@@ -24,6 +25,7 @@ class InstanceMetrics final : public prometheus::Collectable {
  private:
   const AgentLoop& instances_;
   const UsageSampler& usage_;
+  const DelayWatch& delays_;
 };
 
 }  // namespace pando::agent

@@ -1,4 +1,4 @@
-// Starts instances, and finds those an earlier life of the agent started.
+// Starts instances.
 #pragma once
 
 #include <cstdint>
@@ -46,14 +46,5 @@ class Launcher {
   LauncherConfig config_;
   PortAllocator ports_;
 };
-
-struct FoundInstance {
-  Remains remains;
-  std::optional<SpawnedShim> shim;  // of an instance that runs; session and pidfd are open
-};
-// Blocks for up to a second when a shim that runs does not answer; it is an error if it never does.
-// Kills what is left of an app whose shim is gone. `max_memory_bytes` is what it was held to.
-absl::StatusOr<FoundInstance> FindInstance(const InstanceDir& dir, const std::string& boot_id,
-                                           uint64_t max_memory_bytes);
 
 }  // namespace pando::agent

@@ -49,10 +49,16 @@ LogReader::LogReader(std::string instance_dir, const LogRange& range)
     : dir_(std::move(instance_dir)) {
   std::vector<File> files = OpenFiles();
   int64_t begin = 0;
-  if (range.previous && !ReadStarts(begin, until_)) {
-    found_previous_ = false;
-    until_ = 0;
-    return;
+  if (range.starts != LogRange::Starts::kAll) {
+    int64_t before = -1;
+    int64_t last = -1;
+    ReadStarts(before, last);
+    const bool previous = range.starts == LogRange::Starts::kPrevious;
+    found_previous_ = !previous || before >= 0;
+    begin = std::max<int64_t>(0, previous ? before : last);
+    // Files that come later in the place of these are of another log.
+    until_ = !found_previous_ || files.empty() ? 0 : previous ? last : files.back().end();
+    if (!found_previous_) return;
   }
   if (range.since_unix_ms > 0) begin = std::max(begin, TimePosition(files, range.since_unix_ms));
   if (range.tail_lines != kAllLines) {
@@ -187,15 +193,14 @@ void LogReader::StartAt(std::vector<File> files, int64_t position) {
   }
 }
 
-bool LogReader::ReadStarts(int64_t& begin, int64_t& end) const {
+void LogReader::ReadStarts(int64_t& before, int64_t& last) const {
   const auto text = ReadFile(absl::StrCat(dir_, "/", shim::kStartsFile));
-  if (!text.ok()) return false;
-  const std::vector<std::string> lines = absl::StrSplit(*text, '\n', absl::SkipEmpty());
-  if (lines.size() != 2) return false;
-  const std::vector<std::string> before = absl::StrSplit(lines[0], ' ');
-  const std::vector<std::string> last = absl::StrSplit(lines[1], ' ');
-  return before.size() == 2 && last.size() == 2 && absl::SimpleAtoi(before[1], &begin) &&
-         absl::SimpleAtoi(last[1], &end);
+  if (!text.ok()) return;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    before = last;
+    if (words.size() != 2 || !absl::SimpleAtoi(words[1], &last)) last = -1;
+  }
 }
 
 std::vector<LogLine> LogReader::Read(size_t max_lines, size_t max_bytes) {

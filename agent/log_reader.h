@@ -26,16 +26,18 @@ struct LogRange {
   uint32_t tail_lines =
       kAllLines;  // the newest of what there is now; 0: only what is still to come
   int64_t since_unix_ms = 0;
-  bool previous = false;  // of the start before the last one only
+  // Of which starts: kPrevious is the one before the last one; kLast needs a log that has ended.
+  enum class Starts { kAll, kPrevious, kLast };
+  Starts starts = Starts::kAll;
 };
 
 class LogReader {
  public:
   LogReader(std::string instance_dir, const LogRange& range);
   LogReader(std::string instance_dir, uint32_t tail_lines)
-      : LogReader(std::move(instance_dir), LogRange{tail_lines, 0, false}) {}
+      : LogReader(std::move(instance_dir), LogRange{tail_lines, 0}) {}
 
-  // With `previous`: whether it is known what the start before the last one printed.
+  // With kPrevious: whether it is known what the start before the last one printed.
   bool found_previous() const { return found_previous_; }
 
   // The next lines, up to these bounds (at least one line, if there is one). Empty: nothing more
@@ -70,8 +72,8 @@ class LogReader {
   int64_t TailPosition(const std::vector<File>& files, uint32_t tail_lines) const;
   static int64_t TimePosition(const std::vector<File>& files, int64_t unix_ms);
   void StartAt(std::vector<File> files, int64_t position);
-  // The bounds of what the start before the last one printed.
-  bool ReadStarts(int64_t& begin, int64_t& end) const;
+  // Where the last start and the one before it began to print; -1: not known.
+  void ReadStarts(int64_t& before, int64_t& last) const;
   // True when there is a file after the one that is read.
   bool FindNext();
 

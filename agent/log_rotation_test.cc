@@ -204,45 +204,47 @@ TEST_F(LogRotationTest, ReadingBeginsAtATimeInWhicheverFileItIs) {
   const auto oldest = ReadAll();
   ASSERT_LT(oldest.size(), size_t{kLines});
   for (const int at : {kLines - 1, kLines - 2, 15'000, 12'345, 10'001, 10'000, 9'600}) {
-    LogReader reader(temp_.path(), {kAllLines, kTime + at / 2, false});
+    LogReader reader(temp_.path(), {kAllLines, kTime + at / 2});
     const auto texts = Read(reader);
     ASSERT_FALSE(texts.empty());
     EXPECT_EQ(texts.front(), absl::StrCat("numbered ", 10'000 + at / 2 * 2));
     EXPECT_EQ(texts.size(), size_t(kLines - at / 2 * 2));
   }
-  LogReader before(temp_.path(), {kAllLines, kTime - 1, false});
+  LogReader before(temp_.path(), {kAllLines, kTime - 1});
   EXPECT_EQ(Read(before), oldest);
-  LogReader after(temp_.path(), {kAllLines, kTime + kLines, false});
+  LogReader after(temp_.path(), {kAllLines, kTime + kLines});
   EXPECT_THAT(Read(after), IsEmpty());
   Write(*log, "new");
   EXPECT_THAT(Read(after), ElementsAre("new"));
-  LogReader both(temp_.path(), {3, kTime + 9'000, false});
+  LogReader both(temp_.path(), {3, kTime + 9'000});
   EXPECT_EQ(Read(both).size(), 3u);
 }
 
 TEST_F(LogRotationTest, ThePreviousStartIsFoundAlsoOverFiles) {
   const auto log = MakeLog(kLineBytes * 3);
-  LogReader none(temp_.path(), {kAllLines, 0, true});
+  LogReader none(temp_.path(), {kAllLines, 0, LogRange::Starts::kPrevious});
   EXPECT_FALSE(none.found_previous());
   log->MarkStart("out.log.starts", 1);
   Write(*log, "first");
-  LogReader only_one(temp_.path(), {kAllLines, 0, true});
+  LogReader only_one(temp_.path(), {kAllLines, 0, LogRange::Starts::kPrevious});
   EXPECT_FALSE(only_one.found_previous());
   log->MarkStart("out.log.starts", 2);
   for (int i = 0; i < 4; ++i) Write(*log, absl::StrCat("line", i));
   log->MarkStart("out.log.starts", 3);
   Write(*log, "third");
-  LogReader previous(temp_.path(), {kAllLines, 0, true});
+  LogReader previous(temp_.path(), {kAllLines, 0, LogRange::Starts::kPrevious});
   EXPECT_TRUE(previous.found_previous());
   EXPECT_THAT(Read(previous), ElementsAre("line0", "line1", "line2", "line3"));
-  LogReader tail(temp_.path(), {2, 0, true});
+  LogReader tail(temp_.path(), {2, 0, LogRange::Starts::kPrevious});
   EXPECT_THAT(Read(tail), ElementsAre("line2", "line3"));
   // Also by a shim that opens the log anew.
   const auto next = MakeLog(kLineBytes * 3);
   next->MarkStart("out.log.starts", 4);
   Write(*next, "fourth");
-  LogReader third(temp_.path(), {kAllLines, 0, true});
+  LogReader third(temp_.path(), {kAllLines, 0, LogRange::Starts::kPrevious});
   EXPECT_THAT(Read(third), ElementsAre("third"));
+  LogReader last(temp_.path(), {kAllLines, 0, LogRange::Starts::kLast});
+  EXPECT_THAT(Read(last), ElementsAre("fourth"));
 }
 
 TEST_F(LogRotationTest, FilesThatAreKeptCanBeReadWhenTheyAreGone) {

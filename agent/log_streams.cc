@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "agent/earlier_logs.h"
+
 namespace pando::agent {
 namespace {
 
@@ -33,7 +35,8 @@ LogStreams::LogStreams(Executor& executor, Sink sink)
 
 LogStreams::~LogStreams() { *self_ = nullptr; }
 
-void LogStreams::Open(const v1::LogRequest& request, const std::string& instance_dir) {
+void LogStreams::Open(const v1::LogRequest& request, const std::string& instance_dir,
+                      const std::string& earlier_dir) {
   const uint64_t id = request.request_id();
   if (const auto open = streams_.find(id); open != streams_.end()) {
     open->second.asked = std::min(open->second.asked + 1, kMaxAsked);
@@ -45,12 +48,14 @@ void LogStreams::Open(const v1::LogRequest& request, const std::string& instance
   if (streams_.size() >= kMaxStreams) {
     return SendEnd(id, "too many logs of this node are being read");
   }
-  LogReader reader(instance_dir,
-                   {request.tail_lines(), request.since_unix_ms(), request.previous()});
-  if (!reader.found_previous()) return SendEnd(id, "it was started only once");
+  auto reader = request.previous()
+                    ? OpenPreviousRun(instance_dir, earlier_dir, request.tail_lines(),
+                                      request.since_unix_ms())
+                    : LogReader(instance_dir, {request.tail_lines(), request.since_unix_ms()});
+  if (!reader) return SendEnd(id, "it was started only once");
   // What ended gets no more lines.
   const bool follow = request.follow() && !request.previous();
-  streams_.emplace(id, Stream{instance_dir, std::move(reader), follow});
+  streams_.emplace(id, Stream{instance_dir, *std::move(reader), follow});
   SchedulePump(Millis{0});
 }
 

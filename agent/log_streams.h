@@ -31,8 +31,10 @@ class LogStreams {
   LogStreams(Executor& executor, Sink sink);
   ~LogStreams();
 
-  // `instance_dir` is empty when there is no such instance here.
-  void Open(const v1::LogRequest& request, const std::string& instance_dir);
+  // `instance_dir` is empty when there is no such instance here; `earlier_dir` is where the log of
+  // the slot's assignment before may be.
+  void Open(const v1::LogRequest& request, const std::string& instance_dir,
+            const std::string& earlier_dir);
   void Cancel(uint64_t request_id) { streams_.erase(request_id); }
   void CancelAll() { streams_.clear(); }
   // The instance's files are about to go: its streams end when what is in them was sent.

@@ -32,12 +32,12 @@ class LogStreamsTest : public testing::Test {
     request.set_assignment_id(instance);
     request.set_tail_lines(kAllLines);
     request.set_follow(follow);
-    streams_.Open(request, Dir(instance));
+    streams_.Open(request, Dir(instance), "");
   }
   void AskForMore(uint64_t id) {
     v1::LogRequest request;
     request.set_request_id(id);
-    streams_.Open(request, "");
+    streams_.Open(request, "", "");
   }
   // What was sent since the last call, a word each: "5:500" lines, "5:all" for now, "5:end".
   std::vector<std::string> Sent(Millis within = Millis{150}) {
@@ -119,12 +119,18 @@ TEST_F(LogStreamsTest, WhatCannotBeReadIsAnswered) {
   v1::LogRequest request;
   request.set_request_id(7);
   request.set_assignment_id("gone");
-  streams_.Open(request, "");
+  streams_.Open(request, "", "");
   EXPECT_THAT(Sent(), ElementsAre("7:end no such instance on this node"));
   Write("a", 1);
   request.set_previous(true);
-  streams_.Open(request, Dir("a"));
+  streams_.Open(request, Dir("a"), Dir("none"));
   EXPECT_THAT(Sent(), ElementsAre("7:end it was started only once"));
+  Write("earlier", 3);
+  request.set_tail_lines(kAllLines);
+  streams_.Open(request, Dir("a"), Dir("earlier"));
+  EXPECT_THAT(Sent(), ElementsAre("7:3"));
+  AskForMore(7);
+  EXPECT_THAT(Sent(), ElementsAre("7:end"));
 }
 
 }  // namespace

@@ -73,39 +73,31 @@ std::string ScriptInterpreter(absl::string_view line) {
   return "";
 }
 
-absl::Status CheckPreloads(const std::string& name, const std::string& dir,
-                           const std::string& path) {
+// False: it is known that it does not. Of a shell's command line only the shell is looked at.
+absl::StatusOr<bool> Preloads(const std::string& name, const std::string& dir,
+                              const std::string& path) {
   std::string program = FindProgram(name, dir, path);
   for (int i = 0; i <= kMostInterpreters && !program.empty(); ++i) {
     const UniqueFd file(open(program.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     char head[256] = {};
     const ssize_t size = file.valid() ? pread(file.get(), head, sizeof(head), 0) : 0;
-    if (size < 4) return absl::OkStatus();
+    if (size < 4) return true;
     if (head[0] == '#' && head[1] == '!') {
       const absl::string_view text(head + 2, static_cast<size_t>(size) - 2);
       const std::string interpreter = ScriptInterpreter(text.substr(0, text.find('\n')));
       program = interpreter.empty() ? "" : FindProgram(interpreter, dir, path);
       continue;
     }
-    if (!absl::StartsWith(absl::string_view(head, 4), ELFMAG)) return absl::OkStatus();
+    if (!absl::StartsWith(absl::string_view(head, 4), ELFMAG)) return true;
     Elf64_Ehdr header = {};
     if (pread(file.get(), &header, sizeof(header), 0) != sizeof(header) ||
         header.e_ident[EI_CLASS] != ELFCLASS64) {
       return absl::FailedPreconditionError(
           absl::StrCat("not a 64-bit program: ", program, " (port.fixed needs one)"));
     }
-    if (!HasInterpreter(file, header)) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "statically linked: ", program, " (port.fixed works for dynamically linked programs)"));
-    }
-    if (GainsRights(file)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("set-user-id or with capabilities: ", program,
-                       " (port.fixed needs none: any port can be fixed without)"));
-    }
-    return absl::OkStatus();
+    return HasInterpreter(file, header) && !GainsRights(file);
   }
-  return absl::OkStatus();
+  return true;
 }
 
 }  // namespace
@@ -114,8 +106,9 @@ std::string FixedPortLibrary(const std::string& shim_path) {
   return std::filesystem::path(shim_path).parent_path() / "libpando-fixed-port.so";
 }
 
-absl::Status PreloadFixedPort(const CommandLine& command, uint16_t port, const std::string& library,
-                              std::vector<std::string>& environment) {
+absl::StatusOr<bool> PreloadFixedPort(const CommandLine& command, uint16_t port,
+                                      const std::string& library,
+                                      std::vector<std::string>& environment) {
   if (access(library.c_str(), R_OK) != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("no such file: ", library, " (port.fixed needs it beside pando-shim)"));
@@ -124,7 +117,8 @@ absl::Status PreloadFixedPort(const CommandLine& command, uint16_t port, const s
     return absl::FailedPreconditionError(
         absl::StrCat("cannot be preloaded: ", library, " (its path has a blank or a colon)"));
   }
-  PANDO_RETURN_IF_ERROR(CheckPreloads(command.argv[0], command.dir, ValueOf(environment, kPath)));
+  PANDO_ASSIGN_OR_RETURN(const bool preloads,
+                         Preloads(command.argv[0], command.dir, ValueOf(environment, kPath)));
   const std::string wanted = ValueOf(environment, kPreload);
   environment.erase(
       std::remove_if(environment.begin(), environment.end(),
@@ -132,7 +126,7 @@ absl::Status PreloadFixedPort(const CommandLine& command, uint16_t port, const s
       environment.end());
   environment.push_back(absl::StrCat(kPreload, library, wanted.empty() ? "" : ":", wanted));
   environment.push_back(absl::StrCat("PANDO_FIXED_PORT=", command.fixed_port, ":", port));
-  return absl::OkStatus();
+  return preloads;
 }
 
 }  // namespace pando::agent

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "agent/core/assignment.h"
 
 namespace pando::agent {
@@ -14,10 +14,12 @@ namespace pando::agent {
 // Where the library is: beside the shim, in the build as in an installation.
 std::string FixedPortLibrary(const std::string& shim_path);
 
-// Adds to an app's environment ("NAME=value") what leads its fixed port to `port`. The error says,
-// for people, why that cannot work: the library is missing, or the program does not preload any.
-// A program that does not exist is none: whoever starts it says so better.
-absl::Status PreloadFixedPort(const CommandLine& command, uint16_t port, const std::string& library,
-                              std::vector<std::string>& environment);
+// Adds to an app's environment ("NAME=value") what leads its fixed port to `port`. False: the
+// program is known to preload no library, so only what it starts may, and the shim has to lead it
+// (see agent/shim/port_lead.h). The error says, for people, why neither can work. A program that
+// does not exist is none: whoever starts it says so better.
+absl::StatusOr<bool> PreloadFixedPort(const CommandLine& command, uint16_t port,
+                                      const std::string& library,
+                                      std::vector<std::string>& environment);
 
 }  // namespace pando::agent

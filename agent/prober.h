@@ -1,12 +1,15 @@
 // Health probes of this node's instances: asynchronous, on the loop's thread, each with a timeout.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/connection_prober.h"
 #include "agent/core/assignment.h"
 #include "agent/exec_probe.h"
 #include "agent/grpc_probe.h"
@@ -18,7 +21,7 @@ namespace pando::agent {
 
 class Prober {
  public:
-  explicit Prober(EventLoop& loop) : loop_(loop), grpc_(loop) {}
+  explicit Prober(EventLoop& loop) : loop_(loop), connections_(loop), grpc_(loop) {}
   // Ends the commands that run; what has not been answered will not be.
   ~Prober();
   Prober(const Prober&) = delete;
@@ -26,6 +29,9 @@ class Prober {
 
   // Where an instance may listen that does not listen on 127.0.0.1: the node's own address.
   void SetSecondAddress(std::string address) { second_address_ = std::move(address); }
+
+  // Where an instance may be found, in the order to try.
+  std::vector<boost::asio::ip::tcp::endpoint> AddressesOf(uint16_t port) const;
 
   // Each calls `done` once, within the timeout, and never before it returns.
   void Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done);
@@ -40,6 +46,7 @@ class Prober {
 
   EventLoop& loop_;
   std::string second_address_;
+  ConnectionProber connections_;
   GrpcProber grpc_;
   std::map<AssignmentId, std::shared_ptr<ExecProbe>> commands_;  // those that run
 };

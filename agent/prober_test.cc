@@ -1,18 +1,16 @@
 #include "agent/prober.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <future>
-#include <mutex>
 #include <thread>
 
+#include "agent/testing/canned_server.h"
 #include "agent/testing/test_harness.h"
 #include "common/runtime/unique_fd.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -22,61 +20,8 @@ namespace {
 
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
+using testing::Each;
 using testing::HasSubstr;
-
-// Answers each connection with the same bytes, or with silence when there are none.
-class Server {
- public:
-  Server(const std::string& address, std::string answer) : answer_(std::move(answer)) {
-    listener_.reset(socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    inet_pton(AF_INET, address.c_str(), &name.sin_addr);
-    socklen_t size = sizeof(name);
-    EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
-    EXPECT_EQ(listen(listener_.get(), 16), 0);
-    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&name), &size);
-    port_ = ntohs(name.sin_port);
-    thread_ = std::thread([this] { Serve(); });
-  }
-  ~Server() {
-    shutdown(listener_.get(), SHUT_RDWR);
-    thread_.join();
-  }
-  uint16_t port() const { return port_; }
-  // The newest one.
-  std::string request() {
-    const std::lock_guard lock(mutex_);
-    return request_;
-  }
-
- private:
-  void Serve() {
-    while (true) {
-      const UniqueFd fd(accept(listener_.get(), nullptr, nullptr));
-      if (!fd.valid()) return;
-      char request[1024];
-      const ssize_t size = read(fd.get(), request, sizeof(request));
-      if (size <= 0) continue;
-      {
-        const std::lock_guard lock(mutex_);
-        request_.assign(request, static_cast<size_t>(size));
-      }
-      if (!answer_.empty()) {
-        (void)!write(fd.get(), answer_.data(), answer_.size());
-      } else {
-        (void)!read(fd.get(), request, sizeof(request));  // until the probe gives up
-      }
-    }
-  }
-
-  UniqueFd listener_;
-  std::string answer_;
-  std::mutex mutex_;
-  std::string request_;
-  uint16_t port_ = 0;
-  std::thread thread_;
-};
 
 class ProberTest : public testing::Test {
  protected:
@@ -121,25 +66,25 @@ TEST_F(ProberTest, HttpAnswersDecide) {
       {"HTT", "it closed the connection without an answer"},
   };
   for (const Case& c : cases) {
-    const Server server("127.0.0.1", c.answer);
+    const CannedServer server("127.0.0.1", c.answer);
     EXPECT_EQ(Probe(server.port()), c.want) << c.answer.substr(0, 30);
   }
 }
 
 TEST_F(ProberTest, SilenceIsAFailureAfterTheTimeout) {
-  const Server server("127.0.0.1", "");
+  const CannedServer server("127.0.0.1", "");
   policy_.timeout = Millis{50};
   EXPECT_EQ(Probe(server.port()), "no answer within 50 ms");
 }
 
 TEST_F(ProberTest, ATcpProbeOnlyConnects) {
-  const Server server("127.0.0.1", "");
+  const CannedServer server("127.0.0.1", "");
   policy_.kind = ProbePolicy::Kind::kTcp;
   EXPECT_EQ(Probe(server.port()), "");
 }
 
 TEST_F(ProberTest, WhatListensOnTheNodesOwnAddressOnlyIsFoundThere) {
-  const Server server("127.0.0.2", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer server("127.0.0.2", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_EQ(Probe(server.port()), "connection refused");
   prober_.SetSecondAddress("127.0.0.2");
   EXPECT_EQ(Probe(server.port()), "");
@@ -155,13 +100,13 @@ TEST_F(ProberTest, TheSpecSaysWhichStatusesPass) {
       {"200", ""}, {"201", "HTTP status 201"}, {"302", "HTTP status 302"}, {"503", ""},
       {"504", ""}, {"505", "HTTP status 505"}};
   for (const Case& c : cases) {
-    const Server server("127.0.0.1", "HTTP/1.1 " + c.status + " Word\r\n\r\n");
+    const CannedServer server("127.0.0.1", "HTTP/1.1 " + c.status + " Word\r\n\r\n");
     EXPECT_EQ(Probe(server.port()), c.want) << c.status;
   }
 }
 
 TEST_F(ProberTest, AsksWithTheHostAndTheHeadersOfTheSpec) {
-  Server server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  CannedServer server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_EQ(Probe(server.port()), "");
   EXPECT_EQ(server.request(),
             "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.port()) +
@@ -176,7 +121,7 @@ TEST_F(ProberTest, AsksWithTheHostAndTheHeadersOfTheSpec) {
 }
 
 TEST_F(ProberTest, AHostThatCannotAskSaysNothingAboutTheInstance) {
-  const Server server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer server("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   ProbeAnswer answer = Ask(server.port());  // the loop has what it needs from its first use on
   {
     const NoMoreDescriptors none;
@@ -185,7 +130,7 @@ TEST_F(ProberTest, AHostThatCannotAskSaysNothingAboutTheInstance) {
   EXPECT_FALSE(answer.asked);
   EXPECT_EQ(answer.failure, "too many open files");
   // Another one: the first may have tried to accept meanwhile.
-  const Server later("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer later("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   answer = Ask(later.port());
   EXPECT_TRUE(answer.asked);
   EXPECT_EQ(answer.failure, "");
@@ -325,8 +270,12 @@ TEST(LastLineTest, IsTheLastThatIsNotBlankAndBounded) {
 
 class FakeHealth final : public ::grpc::health::v1::Health::Service {
  public:
-  ::grpc::Status Check(::grpc::ServerContext*, const HealthCheckRequest* request,
+  ::grpc::Status Check(::grpc::ServerContext* context, const HealthCheckRequest* request,
                        HealthCheckResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      peers_.push_back(context->peer());
+    }
     if (request->service() == "unknown") return {::grpc::StatusCode::NOT_FOUND, "who?"};
     if (request->service() == "none") return {::grpc::StatusCode::UNIMPLEMENTED, ""};
     if (request->service() == "broken") return {::grpc::StatusCode::INTERNAL, "a pipe broke"};
@@ -334,7 +283,24 @@ class FakeHealth final : public ::grpc::health::v1::Health::Service {
                                                       : HealthCheckResponse::SERVING);
     return ::grpc::Status::OK;
   }
+  // Of each question, the connection it came over.
+  std::vector<std::string> peers() {
+    const std::lock_guard lock(mutex_);
+    return peers_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> peers_;
 };
+
+std::unique_ptr<::grpc::Server> Serve(FakeHealth& health, int& port) {
+  ::grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), ::grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&health);
+  return builder.BuildAndStart();
+}
 
 class GrpcProbeTest : public ProberTest {
  protected:
@@ -347,10 +313,7 @@ class GrpcProbeTest : public ProberTest {
 TEST_F(GrpcProbeTest, TheServersHealthDecides) {
   FakeHealth health;
   int port = 0;
-  ::grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", ::grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&health);
-  const auto server = builder.BuildAndStart();
+  const auto server = Serve(health, port);
   struct Case {
     std::string service;
     std::string want;
@@ -371,10 +334,44 @@ TEST_F(GrpcProbeTest, TheServersHealthDecides) {
   EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "connection refused");
 }
 
+TEST_F(GrpcProbeTest, AnAppThatAnswersIsAskedAgainOverTheSameConnection) {
+  FakeHealth health;
+  int port = 0;
+  auto server = Serve(health, port);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "");
+  EXPECT_THAT(health.peers(), Each(health.peers().at(0)));
+  // The next one at this port is asked over a connection of its own, and what became of the old one
+  // is no failure.
+  server->Shutdown();
+  server.reset();
+  FakeHealth next;
+  server = Serve(next, port);
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(Probe(static_cast<uint16_t>(port)), "");
+  EXPECT_EQ(next.peers().size(), 1u);
+}
+
+TEST_F(GrpcProbeTest, AConnectionIsKeptForAWhileOnly) {
+  FakeHealth health;
+  int port = 0;
+  const auto server = Serve(health, port);
+  GrpcProber prober(loop_, /*kept_for=*/Millis{0});
+  for (int i = 0; i < 2; ++i) {
+    std::promise<std::string> failure;
+    loop_.Post([&] {
+      prober.Probe({"127.0.0.1:" + std::to_string(port)}, "", policy_.timeout,
+                   [&](const ProbeAnswer& answer) { failure.set_value(answer.failure); });
+    });
+    EXPECT_EQ(failure.get_future().get(), "");
+  }
+  ASSERT_EQ(health.peers().size(), 2u);
+  EXPECT_NE(health.peers()[0], health.peers()[1]);
+}
+
 TEST_F(GrpcProbeTest, WhatIsNoGrpcServerFails) {
-  const Server http("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
+  const CannedServer http("127.0.0.1", "HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_NE(Probe(http.port()), "");
-  const Server silent("127.0.0.1", "");
+  const CannedServer silent("127.0.0.1", "");
   policy_.timeout = Millis{100};
   EXPECT_EQ(Probe(silent.port()), "no answer within 100 ms");
 }

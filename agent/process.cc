@@ -89,6 +89,10 @@ absl::StatusOr<SpawnedShim> SpawnShim(const ShimLaunch& launch) {
 
   std::vector<std::string> argv = {"pando-shim", "--incarnation", absl::StrCat(launch.incarnation),
                                    "--port", absl::StrCat(launch.port)};
+  if (launch.fixed_port != 0) {
+    argv.insert(argv.end(), {"--fixed-port", absl::StrCat(launch.fixed_port)});
+    if (launch.preloaded) argv.insert(argv.end(), {"--preloaded", "yes"});
+  }
   const std::vector<std::string> arguments = ShimArguments(launch);
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   argv.emplace_back("--");

@@ -23,6 +23,7 @@ std::string BootId();
 struct ProcessId {
   pid_t pid = 0;
   uint64_t start_time = 0;  // clock ticks since boot
+  bool operator==(const ProcessId&) const = default;
 };
 
 // A descriptor of the process, or nothing when it does not run any more.
@@ -38,6 +39,8 @@ struct ShimLaunch {
   std::vector<std::string> environment;  // "NAME=value"
   uint32_t incarnation = 0;
   uint16_t port = 0;
+  uint16_t fixed_port = 0;  // what the app binds instead of it; 0: nothing
+  bool preloaded = false;   // with a library that leads it there
   int port_fd = -1;         // the port's reservation
   int lock_fd = -1;         // the instance directory's lock
   Cgroup group;             // the app is put into it
@@ -51,6 +54,7 @@ struct ShimLaunch {
 };
 struct SpawnedShim {
   ProcessId id;
+  std::optional<ProcessId> app;  // of one that is taken over; else the session tells
   UniqueFd pidfd;
   UniqueFd session;
   Cgroup group;

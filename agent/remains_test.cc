@@ -19,7 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/instance_dir.h"
-#include "agent/launcher.h"
+#include "agent/instance_search.h"
 #include "agent/shim/start_time.h"
 #include "agent/testing/test_harness.h"
 
@@ -106,7 +106,7 @@ std::string Scenario(const std::string& dir_path) {
            IdOf(kShim).start_time == traces.shim.start_time);
   CHECK_THAT(!OpenProcess(*traces.app).has_value());
   CHECK_THAT(KillRemains(traces) == 0);
-  const auto found = FindInstance(dir, BootId(), 0);
+  const auto found = InstanceSearch(dir, BootId(), 0).Look(/*late=*/false);
   CHECK_THAT(found.ok());
   CHECK_THAT(!found->shim && found->remains.pid == 0 && found->remains.incarnation == 1);
   for (const pid_t pid : {kShim, kApp, kChild}) CHECK_THAT(IsAlive(pid));

@@ -75,7 +75,7 @@ class ShimClient::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(EventLoop& loop, SpawnedShim shim, Handler handler)
       : loop_(loop),
-        traces_{std::nullopt, shim.id, std::move(shim.group), std::move(shim.mark)},
+        traces_{shim.app, shim.id, std::move(shim.group), std::move(shim.mark)},
         socket_(loop.io(), asio::local::stream_protocol(), shim.session.release()),
         pidfd_(loop.io(), shim.pidfd.release()),
         handler_(std::move(handler)) {}

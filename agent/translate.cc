@@ -67,7 +67,7 @@ CommandLine ToCommandLine(const v1::AppSpec& spec) {
   return command;
 }
 
-Artifact ToArtifact(const v1::Source& source) {
+Artifact ToArtifact(const v1::Source& source, const v1::Isolation& isolation) {
   Artifact artifact;
   artifact.digest = source.digest();
   artifact.size_bytes = source.size_bytes();
@@ -77,6 +77,10 @@ Artifact ToArtifact(const v1::Source& source) {
     artifact.install.assign(source.install().begin(), source.install().end());
   }
   artifact.install_timeout = OrElse(source.install_timeout_ms(), artifact.install_timeout);
+  if (!artifact.install.empty()) {
+    artifact.user = isolation.user();
+    artifact.group = isolation.group();
+  }
   return artifact;
 }
 
@@ -86,8 +90,9 @@ Assignment ToAssignment(const v1::Assignment& ordered, const v1::AppSpec& spec) 
   assignment.app = {ordered.app()};
   assignment.slot = ordered.slot();
   assignment.revision = ordered.revision();
-  assignment.artifact = ToArtifact(spec.source());
+  assignment.artifact = ToArtifact(spec.source(), spec.isolation());
   assignment.command = ToCommandLine(spec);
+  assignment.metrics_path = spec.metrics().path();
   assignment.probe = ToProbePolicy(spec.health());
   if (spec.has_startup()) assignment.startup_probe = ToProbePolicy(spec.startup());
   if (spec.has_liveness()) assignment.liveness_probe = ToProbePolicy(spec.liveness());
@@ -174,6 +179,7 @@ v1::InstanceStatus ToProto(const InstanceStatus& status) {
   proto.set_detail(ToValidUtf8(status.detail));
   proto.set_crashes(status.crashes);
   proto.set_oom_kills(status.oom_kills);
+  proto.set_child_oom_kills(status.child_oom_kills);
   if (status.last_exit) {
     v1::InstanceStatus::Exit& exit = *proto.mutable_last_exit();
     exit.set_code(status.last_exit->code);

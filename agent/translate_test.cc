@@ -68,5 +68,21 @@ TEST(TranslateTest, SignalsHaveNumbers) {
   EXPECT_EQ(SignalNumber("nonsense"), SIGTERM);
 }
 
+TEST(TranslateTest, AnInstallStepIsItsUsersAndWithoutAStepTheCodeIsAnybodys) {
+  v1::Orders orders = MakeOrders(MakeSpec({"true"}), 1);
+  v1::AppSpec& spec = *orders.mutable_revisions(0)->mutable_spec();
+  spec.mutable_source()->set_digest(std::string(64, 'a'));
+  spec.mutable_isolation()->set_user("web");
+  spec.mutable_isolation()->set_group("www");
+  const Artifact plain = ToAssignments(orders).at(0).artifact;
+  EXPECT_EQ(plain.user + plain.group, "");
+  spec.mutable_source()->add_install("make");
+  const Artifact installed = ToAssignments(orders).at(0).artifact;
+  EXPECT_EQ(installed.user, "web");
+  EXPECT_EQ(installed.group, "www");
+  spec.mutable_metrics()->set_path("/metrics");
+  EXPECT_EQ(ToAssignments(orders).at(0).metrics_path, "/metrics");
+}
+
 }  // namespace
 }  // namespace pando::agent

@@ -25,6 +25,14 @@ constexpr int kMaxCountedFds = 100'000;
 
 double TickSeconds() { return 1.0 / static_cast<double>(sysconf(_SC_CLK_TCK)); }
 
+// Of a process, with one read: the kernel makes it as a whole.
+std::string ReadProcessStat(pid_t pid) {
+  std::array<char, 1'024> text;
+  const UniqueFd fd(open(absl::StrCat("/proc/", pid, "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t size = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
+  return std::string(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+}
+
 // Files of /proc tell no size and are short.
 std::string ReadProc(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -113,9 +121,7 @@ std::map<pid_t, TreeUsage> ReadTreeUsage(const std::set<pid_t>& roots) {
   std::unordered_map<pid_t, ProcessStat> processes;
   ForEachNumber("/proc", [&processes](pid_t pid) {
     ProcessStat stat;
-    if (ParseProcessStat(ReadProc(absl::StrCat("/proc/", pid, "/stat")), stat)) {
-      processes.emplace(pid, stat);
-    }
+    if (ParseProcessStat(ReadProcessStat(pid), stat)) processes.emplace(pid, stat);
   });
   const double tick = TickSeconds();
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));

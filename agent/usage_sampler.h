@@ -1,5 +1,6 @@
-// Reads what the instances and the host use, about once a second, on a thread of its own: a host
-// may have thousands of processes, and the loop is to hear of a crash at once.
+// Reads what the instances and the host use, about once a second (of hundreds: every few), on a
+// thread of its own: a host may have thousands of processes, and the loop is to hear of a crash at
+// once.
 #pragma once
 
 #include <sys/types.h>

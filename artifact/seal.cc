@@ -1,15 +1,14 @@
 #include "artifact/seal.h"
 
 #include <fcntl.h>
-#include <fts.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <functional>
-#include <memory>
+#include <filesystem>
+#include <system_error>
 
-#include "absl/strings/str_cat.h"
+#include "artifact/walk.h"
 #include "common/runtime/unique_fd.h"
 
 namespace pando::artifact {
@@ -17,30 +16,12 @@ namespace {
 
 constexpr mode_t kWriteBits = S_IWUSR | S_IWGRP | S_IWOTH;
 
-// In the order of the file system: a directory before what is in it, and again behind it.
-absl::Status Walk(const std::string& dir, const std::function<absl::Status(const FTSENT&)>& visit) {
-  std::string root = dir;
-  char* const roots[] = {root.data(), nullptr};
-  const std::unique_ptr<FTS, int (*)(FTS*)> walk(
-      fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, nullptr), fts_close);
-  if (walk == nullptr) return absl::ErrnoToStatus(errno, dir);
-  errno = 0;
-  while (const FTSENT* entry = fts_read(walk.get())) {
-    if (absl::Status status = visit(*entry); !status.ok()) return status;
-    errno = 0;
-  }
-  return errno == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, dir);
-}
-
 }  // namespace
 
 absl::Status SealTree(const std::string& dir) {
   return Walk(dir, [](const FTSENT& entry) {
+    if (absl::Status status = EntryError(entry); !status.ok()) return status;
     switch (entry.fts_info) {
-      case FTS_DNR:
-      case FTS_ERR:
-      case FTS_NS:
-        return absl::ErrnoToStatus(entry.fts_errno, entry.fts_path);
       case FTS_D:  // comes again, when all in it is done
       case FTS_SL:
       case FTS_SLNONE:
@@ -59,22 +40,29 @@ absl::Status RemoveTree(const std::string& dir) {
   if (lstat(dir.c_str(), &info) != 0) {
     return errno == ENOENT ? absl::OkStatus() : absl::ErrnoToStatus(errno, dir);
   }
-  return Walk(dir, [](const FTSENT& entry) {
-    switch (entry.fts_info) {
-      case FTS_DNR:
-      case FTS_ERR:
-        return absl::ErrnoToStatus(entry.fts_errno, entry.fts_path);
-      case FTS_D:
-        chmod(entry.fts_path, 0700);  // if that fails, so does what follows, and says so
-        return absl::OkStatus();
-      case FTS_DP:
-        if (rmdir(entry.fts_path) != 0) return absl::ErrnoToStatus(errno, entry.fts_path);
-        return absl::OkStatus();
-      default:
-        if (unlink(entry.fts_path) != 0) return absl::ErrnoToStatus(errno, entry.fts_path);
-        return absl::OkStatus();
-    }
+  // A sealed directory lets nobody but root take anything out of it.
+  if (geteuid() != 0) {
+    const absl::Status opened = Walk(dir, [](const FTSENT& entry) {
+      // If that fails, so does what follows, and says so.
+      if (entry.fts_info == FTS_D) chmod(entry.fts_path, 0700);
+      return absl::OkStatus();
+    });
+    if (!opened.ok()) return opened;
+  }
+  // From descriptor to descriptor: another user's processes may move things about in it.
+  std::error_code error;
+  std::filesystem::remove_all(dir, error);
+  return error ? absl::ErrnoToStatus(error.value(), dir) : absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> TreeBytes(const std::string& dir) {
+  uint64_t bytes = 0;
+  const absl::Status walked = Walk(dir, [&bytes](const FTSENT& entry) {
+    if (entry.fts_info == FTS_F) bytes += static_cast<uint64_t>(entry.fts_statp->st_size);
+    return EntryError(entry);
   });
+  if (!walked.ok()) return walked;
+  return bytes;
 }
 
 absl::Status SyncTree(const std::string& dir) {

@@ -68,7 +68,8 @@ class Unpacker {
     if (const std::string why = WhyBadPath(path); !why.empty()) {
       return Refuse(name != nullptr ? name : "", why);
     }
-    if (++entries_ > limits_.entries) {
+    entries_ += 1 + MissingParents(path);
+    if (entries_ > limits_.entries) {
       return absl::ResourceExhaustedError(
           absl::StrCat("more than ", limits_.entries, " entries in it"));
     }
@@ -82,6 +83,17 @@ class Unpacker {
     const std::string full = absl::StrCat(root_, "/", path);
     PANDO_RETURN_IF_ERROR(CheckNew(path, full, type == AE_IFDIR));
     return Write(entry, path, full, type);
+  }
+
+  // Directories the archive does not name are made as well, up to a thousand for one entry.
+  uint64_t MissingParents(const std::string& path) const {
+    uint64_t missing = 0;
+    for (size_t end = path.rfind('/'); end != std::string::npos; end = path.rfind('/', end - 1)) {
+      struct stat info {};
+      if (lstat(absl::StrCat(root_, "/", path.substr(0, end)).c_str(), &info) == 0) break;
+      ++missing;
+    }
+    return missing;
   }
 
   // The directory was empty: what is there came from this archive. Its directories may come after

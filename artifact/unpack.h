@@ -12,7 +12,7 @@ namespace pando::artifact {
 
 struct UnpackLimits {
   uint64_t bytes = uint64_t{16} << 30;  // of the files' contents
-  uint64_t entries = 1'000'000;
+  uint64_t entries = 1'000'000;  // directories that no entry names, but one is below, included
 };
 
 // `dir` exists and is empty; it is only half filled after an error. Files are 0644 or 0755, of this

@@ -85,6 +85,16 @@ TEST(UnpackTest, BombsEndAtTheLimits) {
   WriteArchive(work / "many", many);
   const absl::Status number = Unpack(work / "many", work / "in2", {.entries = 10}, Never);
   EXPECT_EQ(number.code(), absl::StatusCode::kResourceExhausted) << number;
+
+  // One entry that is many directories.
+  fs::create_directory(work / "in3");
+  std::string deep = "0";
+  for (int i = 1; i < 20; ++i) deep += "/" + std::to_string(i);
+  WriteArchive(work / "deep", {{deep}});
+  const absl::Status depth = Unpack(work / "deep", work / "in3", {.entries = 10}, Never);
+  EXPECT_EQ(depth.code(), absl::StatusCode::kResourceExhausted) << depth;
+  EXPECT_TRUE(fs::is_empty(work / "in3"));
+  EXPECT_EQ(Unpack(work / "deep", work / "in3", {.entries = 20}, Never), absl::OkStatus());
 }
 
 TEST(UnpackTest, ArchivesThatAreCutShortOrSpoiltAreErrors) {

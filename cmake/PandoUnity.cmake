@@ -27,6 +27,8 @@ function(pando_unity target)
     return()
   endif()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  # A type of one source only is no mistake, though the compiler takes the source for a header.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   get_target_property(sources ${target} SOURCES)
   list(REMOVE_ITEM sources ${ARG_APART})
   list(FILTER sources INCLUDE REGEX "\\.cc$")

@@ -115,7 +115,7 @@ void AddLogsCommand(CommandLine& line) {
       ->type_name("N");
   command.add_option("--since", args->since, "Lines from then on: 10m, or 2026-11-24T10:00:00Z")
       ->type_name("TIME");
-  command.add_flag("--previous", args->previous, "What the start before the last one printed");
+  command.add_flag("--previous", args->previous, "What the run before the current one printed");
 }
 
 }  // namespace pando::ctl

@@ -27,6 +27,12 @@ std::string P99(const v1::RequestLoad& load) {
   return load.has_p99_seconds() ? FormatLatency(load.p99_seconds()) : "";
 }
 
+// How long work waits for the app's event loop; it may not say.
+std::string LoopP99(const v1::ProcessLoad& usage) {
+  if (!usage.has_event_loop_delay_p99_seconds()) return "-";
+  return FormatLatency(usage.event_loop_delay_p99_seconds());
+}
+
 Cell Errors(const v1::RequestLoad& load) {
   return {FormatRate(load.errors_per_second()),
           load.errors_per_second() > 0 ? Color::kRed : Color::kNone};
@@ -115,6 +121,11 @@ std::string InstancesText(const v1::LoadView& view, ViewStyle style) {
   if (view.instances().empty()) return "no instances\n";
   std::vector<std::string> header = {"INSTANCE", "NODE",  "REV", "STATE", "CPU",       "MEMORY",
                                      "REQ/S",    "ERR/S", "P50", "P99",   "IN FLIGHT", "RESTARTS"};
+  const bool has_delay = std::any_of(view.instances().begin(), view.instances().end(),
+                                     [](const v1::InstanceLoad& instance) {
+                                       return instance.usage().has_event_loop_delay_p99_seconds();
+                                     });
+  if (has_delay || style.wide) header.emplace_back("LOOP P99");
   if (style.wide) header.insert(header.end(), {"PROCESSES", "OPEN FILES"});
   Table table(header);
   for (const v1::InstanceLoad& instance : view.instances()) {
@@ -133,6 +144,7 @@ std::string InstancesText(const v1::LoadView& view, ViewStyle style) {
         absl::StrCat(load.in_flight()),
         {absl::StrCat(instance.restarts()),
          instance.restarts() > 0 ? Color::kYellow : Color::kNone}};
+    if (has_delay || style.wide) row.emplace_back(LoopP99(instance.usage()));
     if (style.wide) {
       row.emplace_back(absl::StrCat(instance.usage().processes()));
       row.emplace_back(absl::StrCat(instance.usage().open_fds()));

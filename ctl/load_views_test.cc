@@ -60,7 +60,7 @@ v1::LoadView Example() {
           state: "starting"
           restarts: 4
           requests { requests_per_second: 307 }
-          usage { cpu_cores: 0.55 }
+          usage { cpu_cores: 0.55 event_loop_delay_p99_seconds: 0.312 }
         }
         nodes {
           name: "node-1"
@@ -113,6 +113,21 @@ TEST(TopTextTest, InstancesShowProcessesWhenWide) {
   const std::string narrow = TopText(TopScreen::kInstances, TopSort::kName, view, {});
   EXPECT_THAT(narrow, Not(HasSubstr("OPEN FILES")));
   EXPECT_THAT(narrow, HasSubstr("web.2     node-2  r3   starting     0.55"));
+}
+
+TEST(TopTextTest, EventLoopsAreShownWhereAnAppTellsOfThem) {
+  v1::LoadView view = Example();
+  EXPECT_EQ(TopText(TopScreen::kInstances, TopSort::kName, view, {}),
+            "INSTANCE  NODE    REV  STATE        CPU   MEMORY  REQ/S  ERR/S  P50  P99  IN FLIGHT  "
+            "RESTARTS  LOOP P99\n"
+            "web.1     node-1  r3   in-rotation  0.20  64M     300    0      -    -    0          "
+            "0         -\n"
+            "web.2     node-2  r3   starting     0.55  0       307    0      -    -    0          "
+            "4         312ms\n");
+  view.mutable_instances(1)->mutable_usage()->clear_event_loop_delay_p99_seconds();
+  EXPECT_THAT(TopText(TopScreen::kInstances, TopSort::kName, view, {}), Not(HasSubstr("LOOP")));
+  EXPECT_THAT(TopText(TopScreen::kInstances, TopSort::kName, view, {true, false}),
+              HasSubstr("LOOP P99"));
 }
 
 TEST(TopTextTest, NodesShowWhatIsUsedOfWhatThereIs) {

@@ -80,6 +80,9 @@ struct Artifact {
   uint64_t size_bytes = 0;
   std::vector<std::string> install;  // argv; empty: there is no such step
   Millis install_timeout{600'000};
+  // As whom the step runs, as in Isolation; empty where there is no step.
+  std::string user;
+  std::string group;
 
   bool operator==(const Artifact&) const = default;
 };
@@ -90,8 +93,9 @@ struct Assignment {
   uint32_t slot = 0;  // from 1
   uint32_t revision = 0;
   Artifact artifact;
-  CommandLine command;                        // with an artifact, its `dir` is relative to that
-  ProbePolicy probe;                          // readiness
+  std::string metrics_path;  // of its page for Prometheus, on its port; empty: it has none
+  CommandLine command;       // with an artifact, its `dir` is relative to that
+  ProbePolicy probe;         // readiness
   std::optional<ProbePolicy> startup_probe;   // passes before the others begin; none: at once
   std::optional<ProbePolicy> liveness_probe;  // fails, and it is started again; none: never
   StopPolicy stop;

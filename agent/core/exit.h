@@ -19,7 +19,12 @@ struct Exit {
 // The app itself ended for want of memory, not one of its children some time before.
 bool WasOomKilled(const Exit& exit);
 
-// "exited with code 1", "killed by signal 9 (SIGKILL)", "OOMKilled at 512 MiB".
+// "2 of its child processes were OOMKilled at 512 MiB"; `max_memory_bytes` is what they are held
+// to.
+std::string DescribeChildOomKills(uint64_t count, uint64_t max_memory_bytes);
+
+// "exited with code 1", "killed by signal 9 (SIGKILL)", "OOMKilled at 512 MiB"; and what was killed
+// before it.
 // `max_memory_bytes` is what it was held to; 0: to nothing.
 std::string DescribeExit(const Exit& exit, uint64_t max_memory_bytes);
 

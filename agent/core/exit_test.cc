@@ -27,8 +27,15 @@ TEST(ExitTest, IsToldInAFewWords) {
        {.signal = 9, .oom_kills = 1},
        0,
        "OOMKilled: its host was out of memory"},
-      {"a child was killed before", {.code = 1, .oom_kills = 1}, 512 * kMib, "exited with code 1"},
-      {"another signal", {.signal = 11, .oom_kills = 1}, 0, "killed by signal 11 (SIGSEGV)"},
+      {"a child was killed before",
+       {.code = 1, .oom_kills = 1},
+       512 * kMib,
+       "exited with code 1, after 1 of its child processes was OOMKilled at 512 MiB"},
+      {"another signal",
+       {.signal = 11, .oom_kills = 2},
+       0,
+       "killed by signal 11 (SIGSEGV), after 2 of its child processes were OOMKilled: its host was "
+       "out of memory"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -25,6 +25,7 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 
 InstanceStatus Instance::Status() const {
   const bool runs = process_ == Process::kRunning;
+  const bool tells_of_children = runs && child_oom_kills_ > 0 && detail_.empty();
   return {.assignment = assignment_.id,
           .app = assignment_.app,
           .slot = assignment_.slot,
@@ -36,10 +37,13 @@ InstanceStatus Instance::Status() const {
           .restarts = incarnation_ > 0 ? incarnation_ - 1 : 0,
           .failed_starts = failed_starts_,
           .started_unix_ms = started_unix_ms_,
-          .detail = detail_,
+          .detail = tells_of_children
+                        ? DescribeChildOomKills(child_oom_kills_, assignment_.limits.memory_bytes)
+                        : detail_,
           .crashes = static_cast<uint32_t>(attempt_),
           .last_exit = last_exit_,
-          .oom_kills = oom_kills_};
+          .oom_kills = oom_kills_,
+          .child_oom_kills = child_oom_kills_};
 }
 
 void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {
@@ -50,6 +54,7 @@ void Instance::Adopt(const Remains& remains, Instant now, double unit_random) {
   started_unix_ms_ = remains.started_unix_ms;
   last_exit_ = remains.last_exit;
   oom_kills_ = remains.oom_kills;
+  child_oom_kills_ = remains.child_oom_kills;
   if (remains.pid == 0) {
     detail_ = remains.ended_because;
     phase_ = Next(phase_, Event::kExited);
@@ -87,6 +92,8 @@ void Instance::StartNow(Actions& actions) {
   over_memory_ = false;
   hung_ = false;
   unasked_ = false;
+  counted_oom_kills_ = 0;
+  child_oom_kills_ = 0;
   healthy_since_.reset();
   probes_.reset();
   last_probe_failure_.clear();
@@ -122,6 +129,7 @@ void Instance::On(const InstanceEvent& event, Instant now, double unit_random, A
           [&](const Ended&) { OnEnded(now, unit_random); },
           [&](const ProbeResult& result) { OnProbeResult(result, now, unit_random, actions); },
           [&](const MemoryUsed& used) { OnMemoryUsed(used, actions); },
+          [&](const OomKillsCounted& counted) { OnOomKillsCounted(counted.count); },
       },
       event);
 }
@@ -233,6 +241,13 @@ void Instance::OnMemoryUsed(const MemoryUsed& used, Actions& actions) {
   detail_ =
       absl::StrCat("OOMKilled at ", DescribeBytes(limit), ": it used ", DescribeBytes(used.bytes));
   StopNow(actions);
+}
+
+void Instance::OnOomKillsCounted(uint64_t count) {
+  if (process_ != Process::kRunning) return;
+  // Not what is new since the last look: it may be the app itself, whose exit is still on its way.
+  child_oom_kills_ = std::max(child_oom_kills_, std::min(count, counted_oom_kills_));
+  counted_oom_kills_ = count;
 }
 
 void Instance::ScheduleStart(bool failed, Instant now, double unit_random) {

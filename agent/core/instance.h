@@ -33,7 +33,8 @@ struct InstanceStatus {
   std::string detail;
   uint32_t crashes = 0;  // exits in a row, none after it was healthy for reset_after
   std::optional<Exit> last_exit;
-  uint32_t oom_kills = 0;  // exits for want of memory
+  uint32_t oom_kills = 0;        // exits for want of memory
+  uint64_t child_oom_kills = 0;  // children killed for want of memory, which this one outlived
 
   bool operator==(const InstanceStatus&) const = default;
 };
@@ -109,8 +110,12 @@ struct MemoryUsed {  // only of an instance that nobody else holds to its limit
   uint32_t incarnation = 0;
   uint64_t bytes = 0;
 };
-using InstanceEvent =
-    std::variant<Started, CannotStart, Preparing, Exited, Ended, ProbeResult, MemoryUsed>;
+struct OomKillsCounted {  // at each look, of all processes of the incarnation
+  uint32_t incarnation = 0;
+  uint64_t count = 0;
+};
+using InstanceEvent = std::variant<Started, CannotStart, Preparing, Exited, Ended, ProbeResult,
+                                   MemoryUsed, OomKillsCounted>;
 
 // What an earlier life of the agent left of an instance.
 struct Remains {
@@ -123,6 +128,7 @@ struct Remains {
   std::string ended_because;  // "exited with code 1", or empty when that is unknown
   std::optional<Exit> last_exit;
   uint32_t oom_kills = 0;
+  uint64_t child_oom_kills = 0;  // as remembered for this incarnation
 };
 
 class Instance {
@@ -163,6 +169,7 @@ class Instance {
   void OnReadiness(ProbeState::Change change, Instant now);
   void OnLiveness(ProbeState::Change change, Actions& actions);
   void OnMemoryUsed(const MemoryUsed& used, Actions& actions);
+  void OnOomKillsCounted(uint64_t count);
   void ScheduleStart(bool failed, Instant now, double unit_random);
   void ForgetAttemptsIfHealthyLongEnough(Instant now);
 
@@ -190,6 +197,8 @@ class Instance {
   std::string detail_;
   std::optional<Exit> last_exit_;
   uint32_t oom_kills_ = 0;
+  uint64_t counted_oom_kills_ = 0;  // at the last look
+  uint64_t child_oom_kills_ = 0;    // this incarnation
   std::optional<InstanceStatus> reported_;
 };
 

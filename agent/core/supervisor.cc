@@ -77,6 +77,12 @@ std::vector<const Assignment*> Supervisor::Assignments() const {
   return assignments;
 }
 
+std::optional<InstanceStatus> Supervisor::StatusOf(const AssignmentId& id) const {
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return std::nullopt;
+  return entry->second.instance.Status();
+}
+
 std::vector<InstanceStatus> Supervisor::Statuses() const {
   std::vector<InstanceStatus> statuses;
   for (const auto& [id, entry] : entries_) statuses.push_back(entry.instance.Status());

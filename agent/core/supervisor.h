@@ -26,8 +26,8 @@ class Supervisor {
   using Random = std::function<double()>;
   explicit Supervisor(Random random) : random_(std::move(random)) {}
 
-  // At the start of the agent, before SetOrders: an instance an earlier life left behind. It is
-  // kept running or started again if it is in the orders, else stopped.
+  // An instance an earlier life of the agent left behind. The next SetOrders, or Halt, which have
+  // not heard of it before, decide: it is kept running or started again, or it is stopped.
   void Adopt(Assignment assignment, const Remains& remains, Instant now);
 
   // Everything the node has to run: starts what is missing, stops what is not in the list.
@@ -43,6 +43,7 @@ class Supervisor {
   const Assignment* Find(const AssignmentId& id) const;
   // Of all instances there are, wanted or not.
   std::vector<const Assignment*> Assignments() const;
+  std::optional<InstanceStatus> StatusOf(const AssignmentId& id) const;
   std::vector<InstanceStatus> Statuses() const;
   // Nothing runs.
   bool idle() const;

@@ -352,6 +352,45 @@ TEST_F(SupervisorTest, WhereNobodyHoldsItsMemoryItIsStoppedForIt) {
   EXPECT_EQ(Of<Spawn>().size(), 1u);
 }
 
+TEST_F(SupervisorTest, ChildrenKilledForWantOfMemoryAreToldOnceItHasOutlivedThem) {
+  Assignment web = Web();
+  web.limits.memory_bytes = 64 << 20;
+  SetOrders({web});
+  MakeReady();
+  On(OomKillsCounted{1, 2});
+  EXPECT_THAT(actions_, IsEmpty());  // it may be the app itself
+  On(OomKillsCounted{1, 2});
+  EXPECT_THAT(ReportedPhases(), ElementsAre(Phase::kReady));
+  EXPECT_EQ(Status().child_oom_kills, 2u);
+  EXPECT_EQ(Status().detail, "2 of its child processes were OOMKilled at 64 MiB");
+  On(OomKillsCounted{1, 3});
+  EXPECT_THAT(actions_, IsEmpty());
+  On(Exited{1, {.signal = 9, .oom_kills = 3}});
+  EXPECT_EQ(Status().detail, "OOMKilled at 64 MiB");
+  EXPECT_EQ(Status().oom_kills, 1u);
+  On(Ended{1});
+  Advance(Wake());
+  Start(2);
+  EXPECT_EQ(Status().child_oom_kills, 0u);
+}
+
+TEST_F(SupervisorTest, KilledChildrenAreRememberedByTheNextAgent) {
+  Remains remains;
+  remains.incarnation = 4;
+  remains.phase = Phase::kReady;
+  remains.pid = 77;
+  remains.child_oom_kills = 2;
+  supervisor_.Adopt(Web(), remains, now_);
+  SetOrders({Web()});
+  EXPECT_EQ(Status().child_oom_kills, 2u);
+  On(OomKillsCounted{4, 2});
+  On(OomKillsCounted{4, 2});
+  EXPECT_EQ(Status().child_oom_kills, 2u);
+  On(OomKillsCounted{4, 3});
+  On(OomKillsCounted{4, 3});
+  EXPECT_EQ(Status().child_oom_kills, 3u);
+}
+
 TEST_F(SupervisorTest, WithoutALimitMemoryIsNobodysBusiness) {
   SetOrders({Web()});
   MakeReady();
@@ -493,6 +532,13 @@ TEST_F(LivenessTest, TheStartupProbeComesFirstAndItsFailureIsTold) {
   Advance(Millis{30'000});
   EXPECT_EQ(Status().phase, Phase::kStopping);
   EXPECT_EQ(Status().detail, "not ready within 30 s: exit code 1: not yet");
+}
+
+TEST_F(SupervisorTest, TellsOfOneInstance) {
+  SetOrders({Web()});
+  MakeReady();
+  EXPECT_EQ(supervisor_.StatusOf(kWeb1), Status());
+  EXPECT_EQ(supervisor_.StatusOf({"web.2-b"}), std::nullopt);
 }
 
 }  // namespace

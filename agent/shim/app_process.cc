@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,8 +88,25 @@ void Confine(int report_fd, const Confinement& confinement, bool is_in_group) {
   SetLimit(report_fd, RLIMIT_NPROC, confinement.processes, "processes (resources.max_processes)");
 }
 
-// Runs in the process that is to be the program; `parent` is what it dies with.
-[[noreturn]] void Become(const AppStart& start, bool is_in_group, pid_t parent, int report_fd) {
+// Has its bind() calls told at a descriptor that it sends to `binds_to`.
+void LeadPort(int report_fd, const PortLead& lead, int binds_to) {
+  const int binds = InterceptBinds();
+  if (binds < 0) {
+    if (lead.preloaded) return;
+    Fail(report_fd, "port.fixed: cannot have its bind() told (seccomp)%s: %s",
+         errno == EACCES ? ", with isolation.allow_new_privileges only as root" : "",
+         strerror(errno));
+  }
+  // From here on each bind() waits for an answer.
+  if (!SendDescriptor(binds_to, binds)) {
+    Fail(report_fd, "port.fixed: cannot pass a descriptor on: %s%s", strerror(errno), "");
+  }
+}
+
+// Runs in the process that is to be the program; `parent` is what it dies with. With `binds_to` its
+// port is led.
+[[noreturn]] void Become(const AppStart& start, bool is_in_group, pid_t parent, int report_fd,
+                         int binds_to) {
   const char* const dir = start.dir;
   char** const argv = start.argv;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -96,6 +114,8 @@ void Confine(int report_fd, const Confinement& confinement, bool is_in_group) {
   Confine(report_fd, start.confinement, is_in_group);
   char why[256];
   if (!Isolate(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
+  if (binds_to >= 0) LeadPort(report_fd, start.lead, binds_to);
+  if (!BecomeUser(start.isolation, why, sizeof(why))) Fail(report_fd, "%s%s", why, "");
   // Once more: a change of the user takes it away.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
@@ -113,7 +133,7 @@ void Confine(int report_fd, const Confinement& confinement, bool is_in_group) {
 }
 
 [[noreturn]] void BecomeApp(const AppStart& start, bool is_in_group, pid_t shim, int out, int err,
-                            int report_fd) {
+                            int report_fd, int binds_to) {
   setpgid(0, 0);
   for (int i = 1; i < NSIG; ++i) signal(i, SIG_DFL);
   sigset_t none;
@@ -124,7 +144,7 @@ void Confine(int report_fd, const Confinement& confinement, bool is_in_group) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   // A shim that is killed takes the app with it: nobody would watch it any more.
-  Become(start, is_in_group, shim, report_fd);
+  Become(start, is_in_group, shim, report_fd, binds_to);
 }
 
 }  // namespace
@@ -133,9 +153,14 @@ void StartApp(const AppStart& start, AppProcess& app) {
   int out[2] = {-1, -1};
   int err[2] = {-1, -1};
   int report[2] = {-1, -1};
+  int binds[2] = {-1, -1};
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
     snprintf(app.error, sizeof(app.error), "cannot make a pipe: %s", strerror(errno));
     return;  // the shim ends after this: descriptors need no closing
+  }
+  if (start.lead.fixed != 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, binds) != 0) {
+    snprintf(app.error, sizeof(app.error), "cannot make a socket: %s", strerror(errno));
+    return;
   }
   const pid_t shim = getpid();
   const Confinement& confinement = start.confinement;
@@ -146,7 +171,7 @@ void StartApp(const AppStart& start, AppProcess& app) {
     snprintf(app.error, sizeof(app.error), "cannot start a process: %s", strerror(errno));
     return;
   }
-  if (pid == 0) BecomeApp(start, is_in_group, shim, out[1], err[1], report[1]);
+  if (pid == 0) BecomeApp(start, is_in_group, shim, out[1], err[1], report[1], binds[1]);
   setpgid(pid, pid);  // whoever of both comes first
   close(out[1]);
   close(err[1]);
@@ -167,10 +192,15 @@ void StartApp(const AppStart& start, AppProcess& app) {
   app.pid = pid;
   app.stdout_fd = out[0];
   app.stderr_fd = err[0];
+  if (start.lead.fixed != 0) {
+    app.binds_fd = ReceiveDescriptor(binds[0]);
+    close(binds[0]);
+    close(binds[1]);
+  }
 }
 
 void RunProbe(const AppStart& start) {
-  Become(start, /*is_in_group=*/false, getppid(), STDERR_FILENO);
+  Become(start, /*is_in_group=*/false, getppid(), STDERR_FILENO, /*binds_to=*/-1);
 }
 
 }  // namespace pando::shim

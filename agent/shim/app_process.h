@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "agent/shim/isolation.h"
+#include "agent/shim/port_lead.h"
 
 namespace pando::shim {
 
@@ -22,12 +23,14 @@ struct AppStart {
   char** argv = nullptr;
   Confinement confinement;
   Isolation isolation;
+  PortLead lead;
 };
 
 struct AppProcess {
   pid_t pid = -1;      // -1: not started, `error` says why
   int stdout_fd = -1;  // read ends, non-blocking
   int stderr_fd = -1;
+  int binds_fd = -1;  // its bind() calls, each to be answered; -1: they are not told
   char error[512] = "";
 };
 

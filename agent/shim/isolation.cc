@@ -67,17 +67,6 @@ bool IsolateMounts(const Isolation& isolation, char* why, size_t size) {
   return true;
 }
 
-bool BecomeUser(const Isolation& isolation, char* why, size_t size) {
-  if (!isolation.changes_user) return true;
-  if (setgroups(static_cast<size_t>(isolation.group_count), isolation.groups) == 0 &&
-      setgid(isolation.gid) == 0 && setuid(isolation.uid) == 0) {
-    return true;
-  }
-  snprintf(why, size, "isolation: cannot run as user %u, group %u: %s", isolation.uid,
-           isolation.gid, strerror(errno));
-  return false;
-}
-
 }  // namespace
 
 bool Isolation::ReadUser(const char* text) {
@@ -98,12 +87,23 @@ bool Isolation::ReadUser(const char* text) {
 }
 
 bool Isolate(const Isolation& isolation, char* why, size_t size) {
-  if (!IsolateMounts(isolation, why, size) || !BecomeUser(isolation, why, size)) return false;
+  if (!IsolateMounts(isolation, why, size)) return false;
   if (!isolation.allow_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     snprintf(why, size, "cannot give up new privileges: %s", strerror(errno));
     return false;
   }
   return true;
+}
+
+bool BecomeUser(const Isolation& isolation, char* why, size_t size) {
+  if (!isolation.changes_user) return true;
+  if (setgroups(static_cast<size_t>(isolation.group_count), isolation.groups) == 0 &&
+      setgid(isolation.gid) == 0 && setuid(isolation.uid) == 0) {
+    return true;
+  }
+  snprintf(why, size, "isolation: cannot run as user %u, group %u: %s", isolation.uid,
+           isolation.gid, strerror(errno));
+  return false;
 }
 
 }  // namespace pando::shim

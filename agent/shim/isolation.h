@@ -27,7 +27,9 @@ struct Isolation {
   bool ReadUser(const char* text);
 };
 
-// False: `why` says what could not be done.
+// Its mounts and its privileges, then its user: between the two it still has the rights of who
+// started it. False: `why` says what could not be done.
 bool Isolate(const Isolation& isolation, char* why, size_t size);
+bool BecomeUser(const Isolation& isolation, char* why, size_t size);
 
 }  // namespace pando::shim

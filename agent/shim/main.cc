@@ -1,10 +1,11 @@
-// pando-shim --incarnation N --port P --instance-dir D --app-dir A [--cgroup DIR]...
+// pando-shim --incarnation N --port P --instance-dir D --app-dir A
+//            [--fixed-port PORT [--preloaded yes]] [--cgroup DIR]...
 //            [--open-files N] [--processes N] [--user UID:GID:GROUP,...]
 //            [--new-privileges allowed] [--tmp private] [--read-only PATH]... -- COMMAND [ARG]...
 // pando-shim --run probe --instance-dir D [the same limits...] -- COMMAND [ARG]...
 //
-// Started by pando-agent, one per running instance, or for a probe; not for people. Its environment
-// is the app's.
+// Started by pando-agent, one per running instance; with --run probe in front of a command: a
+// probe's, or an install step's. Not for people. Its environment is the app's.
 // Descriptors 3, 4 and 5 are inherited: see protocol.h.
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,6 +42,10 @@ int main(int argc, char** argv) {
       launch.incarnation = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
     } else if (strcmp(argv[i], "--port") == 0) {
       launch.port = static_cast<unsigned>(strtoul(argv[i + 1], nullptr, 10));
+    } else if (strcmp(argv[i], "--fixed-port") == 0) {
+      launch.app.lead.fixed = static_cast<uint16_t>(strtoul(argv[i + 1], nullptr, 10));
+    } else if (strcmp(argv[i], "--preloaded") == 0) {
+      launch.app.lead.preloaded = strcmp(argv[i + 1], "yes") == 0;
     } else if (strcmp(argv[i], "--run") == 0) {
       is_probe = strcmp(argv[i + 1], "probe") == 0;
     } else if (strcmp(argv[i], "--instance-dir") == 0) {

@@ -88,14 +88,12 @@ int Shim::Run() {
   }
   started_unix_ms_ = UnixMs();
   state_ = State::kRunning;
-  if (!WriteRunRecord()) {
-    // Without its record a later agent could not know the app: better none than one nobody knows.
-    char why[128];
-    snprintf(why, sizeof(why), "cannot write the instance's run record: %s", strerror(errno));
-    KillAll();
-    Fail(why);
-    return 1;
+  const PortLead& lead = launch_.app.lead;
+  if (lead.fixed != 0 && !lead.preloaded && !MayLookInto(app_.pid)) {
+    return FailStarted("port.fixed: cannot see the app's bind() (ptrace)");
   }
+  // Without its record a later agent could not know the app: better none than one nobody knows.
+  if (!WriteRunRecord()) return FailStarted("cannot write the instance's run record");
   TellAll();
   log_.MarkStart(kStartsFile, launch_.incarnation);
   Loop();
@@ -144,6 +142,14 @@ bool Shim::Fail(const char* why) {
   return false;
 }
 
+int Shim::FailStarted(const char* what) {
+  char why[128];
+  snprintf(why, sizeof(why), "%s: %s", what, strerror(errno));
+  KillAll();
+  Fail(why);
+  return 1;
+}
+
 bool Shim::WriteRunRecord() {
   char boot_id[40];
   ReadBootId(boot_id);
@@ -170,18 +176,21 @@ void Shim::WriteExitRecord() {
 
 void Shim::Loop() {
   while (true) {
-    pollfd polls[4 + kMaxClients] = {};
+    constexpr int kOthers = 5;
+    pollfd polls[kOthers + kMaxClients] = {};
     polls[0] = {signal_fd_, POLLIN, 0};
     polls[1] = {listen_fd_, POLLIN, 0};
     polls[2] = {app_.stdout_fd, POLLIN, 0};
     polls[3] = {app_.stderr_fd, POLLIN, 0};
-    for (int i = 0; i < kMaxClients; ++i) polls[4 + i] = {clients_[i].fd, POLLIN, 0};
-    poll(polls, 4 + kMaxClients, PollTimeout());
+    polls[4] = {app_.binds_fd, POLLIN, 0};
+    for (int i = 0; i < kMaxClients; ++i) polls[kOthers + i] = {clients_[i].fd, POLLIN, 0};
+    poll(polls, kOthers + kMaxClients, PollTimeout());
     // The exit first: whoever waits for it waits for milliseconds.
     if (polls[0].revents != 0) OnChildSignal();
     for (int i = 0; i < kMaxClients; ++i) {
-      if (polls[4 + i].revents != 0) OnClient(i);
+      if (polls[kOthers + i].revents != 0) OnClient(i);
     }
+    if (polls[4].revents != 0) OnBind(polls[4].revents);
     if (polls[1].revents != 0) Accept();
     if (polls[2].revents != 0 || polls[3].revents != 0) DrainPipes();
     if (state_ == State::kExited) {
@@ -351,6 +360,15 @@ void Shim::Tell(int index) {
   if (send(client.fd, state_line_, size, MSG_NOSIGNAL) != static_cast<ssize_t>(size)) {
     close(client.fd);  // gone, or stuck with a full buffer: it can connect again and be told
     client.fd = -1;
+  }
+}
+
+void Shim::OnBind(int events) {
+  if ((events & POLLIN) != 0) {
+    AnswerBind(app_.binds_fd, launch_.app.lead.fixed, static_cast<uint16_t>(launch_.port));
+  } else {
+    close(app_.binds_fd);  // nobody is left who could call
+    app_.binds_fd = -1;
   }
 }
 

@@ -38,6 +38,8 @@ class Shim {
 
   bool Prepare();
   bool Fail(const char* why);
+  // Of an app that runs already; errno says why. Returns the process's exit code.
+  int FailStarted(const char* what);
   bool WriteRunRecord();
   void WriteExitRecord();
 
@@ -57,6 +59,7 @@ class Shim {
   void Tell(int index);
   void TellAll();
 
+  void OnBind(int events);
   void DrainPipes();
   void CloseLog();
 

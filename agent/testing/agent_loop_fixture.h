@@ -138,7 +138,9 @@ class AgentLoopTest : public testing::Test {
     }
     return lines;
   }
-  pid_t ShimPid() const { return InstanceDir(Dir()).ReadRun()->shim.pid; }
+  pid_t ShimPid(const std::string& id = "web-1") const {
+    return InstanceDir(Dir(id)).ReadRun()->shim.pid;
+  }
 
   TempDir temp_;
   std::unique_ptr<CgroupTree> groups_;  // none unless a test makes one

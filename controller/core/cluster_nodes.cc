@@ -20,6 +20,12 @@ std::string DescribeFailedPreparation(const InstanceReport& report) {
                       absl::StrJoin(report.last_lines, " | "));
 }
 
+// Told of since the last report; nothing of what was there before the first.
+bool LostMoreChildren(const InstanceReport& before, const InstanceReport& report) {
+  const bool same = before.incarnation == report.incarnation;
+  return report.child_oom_kills > (same ? before.child_oom_kills : 0);
+}
+
 }  // namespace
 
 // ---- sessions ----
@@ -128,6 +134,11 @@ void Cluster::Core::TakeReport(AppEntry& entry, AssignmentEntry& item,
   } else if (report.phase == Phase::kUnhealthy && was_ready) {
     AddInstanceEvent("instance-unhealthy", item, report.detail);
     item.in_rotation_told = false;
+  }
+  if (before && LostMoreChildren(*before, report)) {
+    AddInstanceEvent("child-oom-killed", item,
+                     absl::StrCat(report.child_oom_kills,
+                                  " of its child processes OOMKilled since its start; it runs on"));
   }
 }
 

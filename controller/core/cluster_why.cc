@@ -176,7 +176,7 @@ std::string Cluster::Core::WhyAssignment(const AppEntry& entry, const Assignment
     case Phase::kStarting:
       return WithDetail("starting: its probe has not passed yet", report.detail) + moves;
     case Phase::kReady:
-      return WhyNotInRotation(entry, item) + moves;
+      return WithDetail(WhyNotInRotation(entry, item), report.detail) + moves;
     case Phase::kUnhealthy:
       return WithDetail("unhealthy, out of rotation until its probe passes", report.detail) + moves;
     case Phase::kBackoff:

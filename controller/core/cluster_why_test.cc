@@ -71,6 +71,35 @@ TEST(ClusterWhyTest, AnAppTellsWhereItsRolloutStands) {
   EXPECT_THAT(first(), HasSubstr("web.1 r3 on ")) << "nothing to say";
 }
 
+TEST(ClusterWhyTest, TellsOfChildrenThatAnInstanceOutlived) {
+  Asked h;
+  ASSERT_TRUE(h.Apply("v1", 1).ok());
+  const AssignmentId id = h.Of(1).at(0).id;
+  InstanceReport report = h.Report(id, Phase::kReady);
+  h.Say(report);
+  h.AckAll();
+  report.child_oom_kills = 1;
+  report.detail = "1 of its child processes was OOMKilled at 64 MiB";
+  h.Say(report);
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 1u);
+  EXPECT_EQ(h.Count("instance-exited"), 0u);
+  EXPECT_THAT(h.Why("web.1"),
+              ElementsAre("web.1 r1 on n1: in rotation, acknowledged by 1 proxies: 1 of its child "
+                          "processes was OOMKilled at 64 MiB"));
+  EXPECT_EQ(h.cluster->GetInstances(kWeb).at(0).detail, report.detail);
+  report.child_oom_kills = 3;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 2u);
+  ++report.incarnation;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 3u);
+  report.child_oom_kills = 0;
+  ++report.incarnation;
+  h.Say(report);
+  EXPECT_EQ(h.Count("child-oom-killed"), 3u);
+}
+
 TEST(ClusterWhyTest, FollowsAnInstanceThroughItsLife) {
   Asked h;
   ASSERT_TRUE(h.Apply("v1", 1).ok());

@@ -22,6 +22,7 @@ bool IsCrashLoop(const InstanceReport& report) {
 
 std::string DescribeCrash(const InstanceReport& report) {
   std::string text = report.detail;
+  if (report.phase == Phase::kReady && !text.empty()) return text;  // which is of no crash
   if (report.crashes > 1) {
     absl::StrAppend(&text, text.empty() ? "crashed " : ", ", report.crashes, " times in a row");
   }

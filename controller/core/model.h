@@ -142,6 +142,7 @@ struct InstanceReport {
   std::string detail;
   uint32_t crashes = 0;                 // exits in a row, none after it was healthy for long
   std::vector<std::string> last_lines;  // of its log, when it last exited
+  uint64_t child_oom_kills = 0;         // this incarnation
 
   bool operator==(const InstanceReport&) const = default;
 };

@@ -68,7 +68,8 @@ std::optional<InstanceReport> ToInstanceReport(const v1::InstanceStatus& status)
                         .started_unix_ms = status.started_unix_ms(),
                         .detail = status.detail(),
                         .crashes = status.crashes(),
-                        .last_lines = {status.last_lines().begin(), status.last_lines().end()}};
+                        .last_lines = {status.last_lines().begin(), status.last_lines().end()},
+                        .child_oom_kills = status.child_oom_kills()};
 }
 
 v1::Orders ToOrders(const NodeOrders& orders, const Cluster& cluster) {

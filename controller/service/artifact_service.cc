@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "artifact/core/source_name.h"
+#include "common/base/status_macros.h"
 #include "common/runtime/log.h"
 #include "controller/service/grpc_status.h"
 
@@ -39,62 +39,78 @@ grpc::Status ArtifactService::Stat(grpc::ServerContext* /*context*/,
   return grpc::Status::OK;
 }
 
+absl::Status ArtifactService::Counted(TransferMetrics& metrics,
+                                      absl::FunctionRef<absl::Status()> transfer) {
+  metrics.Begin();
+  const absl::Status status = ++transfers_ > kMaxTransfers ? TooMany() : transfer();
+  --transfers_;
+  metrics.End(status);
+  return status;
+}
+
 grpc::Status ArtifactService::Upload(grpc::ServerContext* context,
                                      grpc::ServerReader<v1::ArtifactUpload>* reader,
                                      v1::ArtifactState* response) {
-  const absl::Cleanup leave = [this] { --transfers_; };
-  if (++transfers_ > kMaxTransfers) return ToGrpc(TooMany());
-  v1::ArtifactUpload message;
-  if (!reader->Read(&message) || !message.has_start()) {
-    return ToGrpc(absl::InvalidArgumentError("start: the first message must have it"));
-  }
-  const v1::ArtifactUpload::Start start = message.start();
-  auto upload = store_.Begin(start.digest(), start.size_bytes(), start.offset());
-  if (!upload.ok()) return ToGrpc(upload.status());
-  do {
-    if (const absl::Status status = (*upload)->Append(message.data()); !status.ok()) {
-      return ToGrpc(status);
-    }
-  } while (reader->Read(&message));
-  const auto cancelled = [context] { return context->IsCancelled(); };
-  if (cancelled()) return grpc::Status::CANCELLED;
-  if (const absl::Status status = (*upload)->Finish(cancelled); !status.ok()) {
-    LogWarn("artifact refused",
-            {{"digest", start.digest()}, {"reason", std::string(status.message())}});
-    return ToGrpc(status);
-  }
-  LogInfo("artifact kept",
-          {{"digest", start.digest()}, {"bytes", absl::StrCat(start.size_bytes())}});
-  response->set_complete(true);
-  response->set_size_bytes(start.size_bytes());
-  return grpc::Status::OK;
+  return ToGrpc(Counted(uploads_, [&] { return Receive(*context, *reader, *response); }));
 }
 
 grpc::Status ArtifactService::Fetch(grpc::ServerContext* context,
                                     const v1::FetchArtifactRequest* request,
                                     grpc::ServerWriter<v1::ArtifactChunk>* writer) {
-  const absl::Cleanup leave = [this] { --transfers_; };
-  if (++transfers_ > kMaxTransfers) return ToGrpc(TooMany());
-  const auto opened = store_.OpenToRead(request->digest());
-  if (!opened.ok()) return ToGrpc(opened.status());
-  if (request->offset() > opened->bytes) {
-    return ToGrpc(absl::FailedPreconditionError(
-        absl::StrCat("offset: ", request->offset(), " (it has ", opened->bytes, " bytes)")));
+  return ToGrpc(Counted(fetches_, [&] { return Send(*context, *request, *writer); }));
+}
+
+absl::Status ArtifactService::Receive(const grpc::ServerContext& context,
+                                      grpc::ServerReader<v1::ArtifactUpload>& reader,
+                                      v1::ArtifactState& response) {
+  v1::ArtifactUpload message;
+  if (!reader.Read(&message) || !message.has_start()) {
+    return absl::InvalidArgumentError("start: the first message must have it");
+  }
+  const v1::ArtifactUpload::Start start = message.start();
+  PANDO_ASSIGN_OR_RETURN(const auto upload,
+                         store_.Begin(start.digest(), start.size_bytes(), start.offset()));
+  do {
+    PANDO_RETURN_IF_ERROR(upload->Append(message.data()));
+    uploads_.CountBytes(message.data().size());
+  } while (reader.Read(&message));
+  const auto cancelled = [&context] { return context.IsCancelled(); };
+  if (cancelled()) return absl::CancelledError();
+  if (const absl::Status status = upload->Finish(cancelled); !status.ok()) {
+    LogWarn("artifact refused",
+            {{"digest", start.digest()}, {"reason", std::string(status.message())}});
+    return status;
+  }
+  LogInfo("artifact kept",
+          {{"digest", start.digest()}, {"bytes", absl::StrCat(start.size_bytes())}});
+  response.set_complete(true);
+  response.set_size_bytes(start.size_bytes());
+  return absl::OkStatus();
+}
+
+absl::Status ArtifactService::Send(const grpc::ServerContext& context,
+                                   const v1::FetchArtifactRequest& request,
+                                   grpc::ServerWriter<v1::ArtifactChunk>& writer) {
+  PANDO_ASSIGN_OR_RETURN(const auto opened, store_.OpenToRead(request.digest()));
+  if (request.offset() > opened.bytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("offset: ", request.offset(), " (it has ", opened.bytes, " bytes)"));
   }
   v1::ArtifactChunk chunk;
-  chunk.set_size_bytes(opened->bytes);
-  for (uint64_t offset = request->offset(); offset < opened->bytes;) {
+  chunk.set_size_bytes(opened.bytes);
+  for (uint64_t offset = request.offset(); offset < opened.bytes;) {
     std::string& data = *chunk.mutable_data();
-    data.resize(std::min(kChunkBytes, opened->bytes - offset));
+    data.resize(std::min(kChunkBytes, opened.bytes - offset));
     const ssize_t got =
-        pread(opened->file.get(), data.data(), data.size(), static_cast<off_t>(offset));
+        pread(opened.file.get(), data.data(), data.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return ToGrpc(absl::DataLossError("the artifact's file became shorter"));
+    if (got <= 0) return absl::DataLossError("the artifact's file became shorter");
     data.resize(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
-    if (context->IsCancelled() || !writer->Write(chunk)) return grpc::Status::CANCELLED;
+    if (context.IsCancelled() || !writer.Write(chunk)) return absl::CancelledError();
+    fetches_.CountBytes(static_cast<uint64_t>(got));
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
 }  // namespace pando::controller

@@ -4,6 +4,10 @@
 
 #include <atomic>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "common/runtime/metrics.h"
+#include "controller/service/artifact_metrics.h"
 #include "controller/service/artifact_store.h"
 #include "pando/v1/artifact.grpc.pb.h"
 
@@ -11,7 +15,11 @@ namespace pando::controller {
 
 class ArtifactService final : public v1::Artifacts::Service {
  public:
-  explicit ArtifactService(ArtifactStore& store) : store_(store) {}  // outlives it
+  // `store` and `metrics` outlive it.
+  ArtifactService(ArtifactStore& store, Metrics& metrics)
+      : store_(store),
+        uploads_(metrics, TransferMetrics::Direction::kUpload),
+        fetches_(metrics, TransferMetrics::Direction::kFetch) {}
 
   grpc::Status Stat(grpc::ServerContext* context, const v1::StatArtifactRequest* request,
                     v1::ArtifactState* response) override;
@@ -21,7 +29,17 @@ class ArtifactService final : public v1::Artifacts::Service {
                      grpc::ServerWriter<v1::ArtifactChunk>* writer) override;
 
  private:
+  // To their ends; kCancelled: the peer is gone.
+  absl::Status Receive(const grpc::ServerContext& context,
+                       grpc::ServerReader<v1::ArtifactUpload>& reader, v1::ArtifactState& response);
+  absl::Status Send(const grpc::ServerContext& context, const v1::FetchArtifactRequest& request,
+                    grpc::ServerWriter<v1::ArtifactChunk>& writer);
+  // With its place among those that may run at once.
+  absl::Status Counted(TransferMetrics& metrics, absl::FunctionRef<absl::Status()> transfer);
+
   ArtifactStore& store_;
+  TransferMetrics uploads_;
+  TransferMetrics fetches_;
   std::atomic<int> transfers_{0};
 };
 

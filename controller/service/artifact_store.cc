@@ -58,7 +58,24 @@ absl::StatusOr<std::unique_ptr<ArtifactStore>> ArtifactStore::Open(const std::st
   }
   if (error) return absl::InternalError(absl::StrCat("cannot read ", dir, ": ", error.message()));
   Delete(gone);
-  return std::unique_ptr<ArtifactStore>(new ArtifactStore(dir, limits));
+  std::unique_ptr<ArtifactStore> store(new ArtifactStore(dir, limits));
+  store->Count();
+  return store;
+}
+
+void ArtifactStore::Count() {
+  uint64_t artifacts = 0, bytes = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(dir_, error)) {
+    if (!artifact::IsDigest(entry.path().filename().string())) continue;
+    std::error_code gone;
+    const uint64_t size = entry.file_size(gone);
+    if (gone) continue;
+    ++artifacts;
+    bytes += size;
+  }
+  artifacts_ = artifacts;
+  bytes_ = bytes;
 }
 
 std::string ArtifactStore::PathOf(std::string_view digest) const {
@@ -177,6 +194,7 @@ std::vector<std::string> ArtifactStore::Collect(const std::set<std::string>& nee
     std::string gone = entry.path().string() + kGoneSuffix;
     if (rename(entry.path().c_str(), gone.c_str()) == 0) collected.push_back(std::move(gone));
   }
+  Count();
   return collected;
 }
 
@@ -231,6 +249,7 @@ absl::Status ArtifactStore::Upload::Finish(const std::function<bool()>& stop) {
   }
   const std::string path = store_.PathOf(digest_);
   if (rename(part.c_str(), path.c_str()) != 0) return absl::ErrnoToStatus(errno, path);
+  store_.Count();
   return SyncDirectory(store_.dir_);
 }
 

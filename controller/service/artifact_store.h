@@ -4,6 +4,7 @@
 // Thread-safe; calls block on the disk.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -54,6 +55,13 @@ class ArtifactStore {
   // kNotFound. What is open stays readable when it is collected meanwhile.
   absl::StatusOr<Opened> OpenToRead(const std::string& digest) const;
 
+  struct Totals {
+    uint64_t artifacts = 0;  // whole ones
+    uint64_t bytes = 0;
+  };
+  // As of the last upload or collection: does not wait for the disk.
+  Totals totals() const { return {artifacts_, bytes_}; }
+
   // Takes those away that are not `needed` and were not used since `unused_since`: uploads that
   // were given up, too. Their files are renamed at once and listed; Delete takes the time it takes.
   std::vector<std::string> Collect(const std::set<std::string>& needed, WallTime unused_since);
@@ -67,6 +75,7 @@ class ArtifactStore {
 
   ArtifactStore(std::string dir, ArtifactLimits limits) : dir_(std::move(dir)), limits_(limits) {}
 
+  void Count();
   std::string PathOf(std::string_view digest) const;
   std::string PartOf(std::string_view digest) const;
   absl::Status CheckRoom(uint64_t more_bytes) const;
@@ -78,6 +87,8 @@ class ArtifactStore {
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;  // of uploads under way; guarded by mutex_
   uint64_t next_upload_ = 1;                            // guarded by mutex_
+  std::atomic<uint64_t> artifacts_{0};
+  std::atomic<uint64_t> bytes_{0};
 };
 
 // Used by one thread.

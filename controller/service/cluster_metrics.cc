@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/service/admin_views.h"
+#include "controller/service/artifact_metrics.h"
 #include "controller/service/registry_metrics.h"
 
 namespace pando::controller {
@@ -100,6 +101,9 @@ const MetricDefinition kStoreBytes =
     Gauge("pando_store_size_bytes", "Size of the store on disk, its log included");
 const MetricDefinition kStreams =
     Gauge("pando_grpc_streams", "Open gRPC streams by service", {"service"});
+const MetricDefinition kArtifacts = Gauge("pando_artifacts", "Artifacts the controller keeps");
+const MetricDefinition kArtifactBytes =
+    Gauge("pando_artifact_bytes", "Size of these on the controller's disk");
 
 class Families {
  public:
@@ -234,12 +238,16 @@ std::vector<MetricDefinition> ClusterMetrics::Definitions() {
           kInstances,    kGeneration,      kTableAge,      kNodes,      kNodeReady,
           kNodeCordoned, kNodeInstances,   kHeartbeatAge,  kProxies,    kProxyConnected,
           kProxyLag,     kProxyRefuses,    kFrozen,        kRecovering, kLeader,
-          kTerm,         kStoreHealthy,    kStoreBytes,    kStreams};
+          kTerm,         kStoreHealthy,    kStoreBytes,    kStreams,    kArtifacts,
+          kArtifactBytes};
 }
 
 std::vector<MetricDefinition> ControllerMetrics() {
   std::vector<MetricDefinition> all = ClusterMetrics::Definitions();
   for (const MetricDefinition& definition : RegistryMetrics()) all.push_back(definition);
+  for (const MetricDefinition& definition : TransferMetrics::Definitions()) {
+    all.push_back(definition);
+  }
   return all;
 }
 
@@ -262,6 +270,9 @@ std::vector<prometheus::MetricFamily> ClusterMetrics::Collect() const {
     streams.Add(static_cast<double>(open), {service});
   }
   families.Take(streams);
+  const ArtifactStore::Totals artifacts = parts_.artifacts();
+  families.One(kArtifacts, static_cast<double>(artifacts.artifacts));
+  families.One(kArtifactBytes, static_cast<double>(artifacts.bytes));
   return std::move(families).families();
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/runtime/metric_definition.h"
+#include "controller/service/artifact_store.h"
 #include "controller/service/control_loop.h"
 #include "controller/service/observations.h"
 
@@ -24,6 +25,7 @@ class ClusterMetrics final : public prometheus::Collectable {
     const Executor& loop;
     std::function<uint64_t()> store_bytes;
     std::function<std::map<std::string, size_t>()> streams;  // open now, by service
+    std::function<ArtifactStore::Totals()> artifacts;
   };
 
   explicit ClusterMetrics(Parts parts) : parts_(std::move(parts)) {}

@@ -128,7 +128,7 @@ ControllerApp::ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<
       load_(control_, streams_.load, observations_),
       artifacts_(std::move(kept.artifacts)),
       collector_(*artifacts_),
-      artifact_transfers_(*artifacts_),
+      artifact_transfers_(*artifacts_, metrics_),
       admin_(control_, streams_.admin, agents_, observations_, *artifacts_, kept.answers),
       cluster_metrics_(std::make_shared<ClusterMetrics>(
           ClusterMetrics::Parts{control_, observations_, loop_,
@@ -138,7 +138,8 @@ ControllerApp::ControllerApp(std::unique_ptr<DataDir> data_dir, std::unique_ptr<
                                           {"xds", streams_.xds.size()},
                                           {"load", streams_.load.size()},
                                           {"admin", streams_.admin.size()}};
-                                }})),
+                                },
+                                [this] { return artifacts_->totals(); }})),
       http_(loop_, metrics_) {
   metrics_.AddCollectable(cluster_metrics_);
   AddPages();

@@ -207,8 +207,18 @@ ProcessRates LoadBook::UsageOf(const AssignmentId& assignment, Instant now) cons
   const auto found = usage_.find(assignment);
   if (found == usage_.end() || now - found->second.heard > kForget) return {};
   const Usage& usage = found->second;
-  return {usage.cpu_cores, usage.last.memory_bytes(), usage.last.open_fds(),
-          usage.last.processes()};
+  ProcessRates rates;
+  rates.cpu_cores = usage.cpu_cores;
+  rates.memory_bytes = usage.last.memory_bytes();
+  rates.open_fds = usage.last.open_fds();
+  rates.processes = usage.last.processes();
+  if (usage.last.has_event_loop_delay_mean_seconds()) {
+    rates.event_loop_delay_mean_seconds = usage.last.event_loop_delay_mean_seconds();
+  }
+  if (usage.last.has_event_loop_delay_p99_seconds()) {
+    rates.event_loop_delay_p99_seconds = usage.last.event_loop_delay_p99_seconds();
+  }
+  return rates;
 }
 
 HostRates LoadBook::HostOf(const NodeId& node, Instant now) const {

@@ -68,6 +68,8 @@ struct ProcessRates {
   uint64_t memory_bytes = 0;
   uint32_t open_fds = 0;
   uint32_t processes = 0;
+  std::optional<double> event_loop_delay_mean_seconds;
+  std::optional<double> event_loop_delay_p99_seconds;
 };
 
 struct HostRates {

@@ -92,6 +92,17 @@ TEST(LoadBookTest, CpuIsTheDifferenceOfTwoSamplesByTheAgentsClock) {
   EXPECT_FALSE(book.UsageOf({"a1"}, At(9'000)).cpu_cores.has_value()) << "another process";
 }
 
+TEST(LoadBookTest, AnEventLoopsDelayIsThatOfTheLastWord) {
+  LoadBook book;
+  v1::Heartbeat heartbeat = Beat(100.0, 1, 10.0, 50);
+  heartbeat.mutable_usage(0)->set_event_loop_delay_p99_seconds(0.3);
+  book.NodeSaid({"n1"}, heartbeat, At(0));
+  EXPECT_EQ(book.UsageOf({"a1"}, At(0)).event_loop_delay_p99_seconds, 0.3);
+  EXPECT_EQ(book.UsageOf({"a1"}, At(0)).event_loop_delay_mean_seconds, std::nullopt);
+  book.NodeSaid({"n1"}, Beat(101.0, 1, 10.0, 50), At(1'000));
+  EXPECT_EQ(book.UsageOf({"a1"}, At(1'000)).event_loop_delay_p99_seconds, std::nullopt);
+}
+
 TEST(LoadBookTest, WhoFallsSilentHasNoPresentUsage) {
   LoadBook book;
   book.NodeSaid({"n1"}, Beat(100, 1, 10, 50), At(0));

@@ -1,5 +1,6 @@
 #include "controller/service/load_view.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ void Fill(const RequestRates& from, uint64_t in_flight, uint64_t queued, v1::Req
   if (from.p99_seconds) into.set_p99_seconds(*from.p99_seconds);
 }
 
-// The sum over some instances.
+// The sum over some instances; of delays, the longest.
 struct Group {
   std::vector<AssignmentId> instances;
   uint64_t in_flight = 0;
@@ -31,6 +32,13 @@ struct Group {
     usage.set_memory_bytes(usage.memory_bytes() + rates.memory_bytes);
     usage.set_open_fds(usage.open_fds() + rates.open_fds);
     usage.set_processes(usage.processes() + rates.processes);
+    if (const auto& mean = rates.event_loop_delay_mean_seconds) {
+      usage.set_event_loop_delay_mean_seconds(
+          std::max(usage.event_loop_delay_mean_seconds(), *mean));
+    }
+    if (const auto& p99 = rates.event_loop_delay_p99_seconds) {
+      usage.set_event_loop_delay_p99_seconds(std::max(usage.event_loop_delay_p99_seconds(), *p99));
+    }
   }
 };
 

@@ -1,5 +1,6 @@
 // How long starting, stopping and noticing an exit take, by the agent's own parts: the launcher, a
-// real shim and a real process, with the control groups of this host. One JSON object on stdout.
+// real shim and a real process, with the control groups of this host; and by its loop, from orders
+// to the app, with the disk in it. One JSON object on stdout.
 //
 //   agent_bench SHIM TEST_APP COUNT
 #include <poll.h>
@@ -25,6 +26,7 @@
 #include "agent/launcher.h"
 #include "agent/process.h"
 #include "agent/shim_client.h"
+#include "tests/bench/agent_bench_orders.h"
 
 namespace pando::agent {
 namespace {
@@ -89,12 +91,16 @@ class Bench {
     if (auto groups = OpenCgroupTree(absl::StrCat("bench-", getpid())); groups.ok()) {
       groups_ = *std::move(groups);
     }
-    launcher_.emplace(LauncherConfig{std::move(shim), "bench", {18'000, 18'999}, groups_.get()}, 0);
+    config_ = {std::move(shim), "bench", {18'000, 18'999}, groups_.get()};
+    launcher_.emplace(config_, 0);
   }
 
   bool has_groups() const { return groups_ != nullptr; }
+  const LauncherConfig& config() const { return config_; }
+  const std::string& app() const { return app_; }
+  const std::string& dir() const { return dir_; }
 
-  // The instance's directory, synced to the disk: once in its life, and not what is measured.
+  // The instances' directories: once in their lives, and not what is measured.
   void Prepare(int count) const {
     for (int i = 0; i < count; ++i) {
       InstanceDir dir(absl::StrCat(dir_, "/web-", i));
@@ -118,6 +124,7 @@ class Bench {
   std::string app_;
   std::string dir_;
   std::unique_ptr<CgroupTree> groups_;
+  LauncherConfig config_;
   std::optional<Launcher> launcher_;
 };
 
@@ -131,12 +138,13 @@ void Print(const char* name, std::vector<double> millis, const char* end) {
 }
 
 void Run(Bench& bench, int count) {
-  std::vector<double> starts, stops, exits, together;
+  std::vector<double> launches, starts, stops, exits, together;
   bench.Prepare(std::max(count, 100));
   const double cpu_before = CpuMillis();
   for (int i = 0; i < count; ++i) {
     const auto begin = Clock::now();
     const SpawnedShim shim = bench.Launch(i);
+    launches.push_back(MillisSince(begin));
     AwaitRunning(shim);
     starts.push_back(MillisSince(begin));
     const auto told = Clock::now();
@@ -171,7 +179,11 @@ void Run(Bench& bench, int count) {
     // The app dies with its shim; the group is empty a moment later.
     for (int i = 0; i < 1'000 && !RemoveCgroup(shim.group); ++i) poll(nullptr, 0, 1);
   }
+  const std::vector<double> orders = MeasureOrders(bench.config(), {bench.app(), "wait"},
+                                                   absl::StrCat(bench.dir(), "/agent"), count);
   std::printf("{\"groups\": %s, \"cpu\": %.3f, ", bench.has_groups() ? "true" : "false", cpu);
+  Print("order", orders, ", ");
+  Print("launch", launches, ", ");
   Print("start", starts, ", ");
   Print("stop", stops, ", ");
   Print("exit", exits, ", ");

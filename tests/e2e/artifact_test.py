@@ -134,8 +134,13 @@ class ArtifactTest(ClusterTest):
         wait_until(told, PATIENCE, 'ps says so')
         wait_until(lambda: [event for event in self.cluster.events()
                             if event['kind'] == 'prepare-failed' and said in event['message'] and
-                            'fetching | no such package' in event['message']],
+                            'fetching | no such package | all of it: ' in event['message']],
                    PATIENCE, 'an event says so')
+        # The step is tried again, with a log of its own.
+        wait_until(lambda: [log for log in self.cluster.dir.glob('node-*/artifacts/*.log')
+                            if log.read_text() == 'fetching\nno such package\n' and
+                            any(str(log) in event['message'] for event in self.cluster.events())],
+                   PATIENCE, 'the whole log is where the event says')
 
     def test_what_cannot_be_packed_is_an_error_of_the_spec_file(self):
         os.symlink('/etc/passwd', self.code / 'link')

@@ -10,6 +10,7 @@ import prometheus
 from pando_cluster import ROOT, ClusterTest, hello
 from processes import wait_until
 
+METRICS = 'metrics: {path: /metrics}'
 GRAFANA = ROOT / 'deploy' / 'grafana'
 # What promQL calls a metric: a word that is followed by a selector, a range, or an operator.
 WORDS = re.compile(r'\b(?:pando|process)_[a-z0-9_]+')
@@ -53,7 +54,7 @@ class DashboardsTest(ClusterTest):
     def test_no_panel_is_empty(self):
         self.cluster.start_all(agents=2)
         self.prometheus = self.cluster.start_prometheus()
-        self.cluster.apply(hello(3))
+        self.cluster.apply(hello(3, extra=METRICS))
         # What happens before the first scrape is no change to Prometheus.
         wait_until(lambda: self.prometheus.query('count(up{job="pando"} == 1) == 4') and
                    self.prometheus.query('pando_events_total'), 20, 'all daemons are scraped')
@@ -62,7 +63,7 @@ class DashboardsTest(ClusterTest):
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda: self.cluster.pids().get('hello.2', victim) != victim and
                        self.cluster.count('ps', state='in-rotation') == 3, 20, 'hello.2 is back')
-            self.cluster.apply(hello(3, env={'RELEASE': '2'}))
+            self.cluster.apply(hello(3, env={'RELEASE': '2'}, extra=METRICS))
             self.cluster.get('/', headers={'Host': 'nobody.test'})
             # Rates need two scrapes.
             wait_until(lambda: not self.empty(), 40, lambda: '\n'.join(self.empty()))

@@ -1,7 +1,9 @@
-"""Apps that hard-code their port: many of them on one host, by the preloaded library."""
+"""Apps that hard-code their port: many of them on one host, by a preloaded library or the shim."""
 import errno
 import json
 import os
+import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from processes import wait_until
 
 LIBRARY = BIN / 'libpando-fixed-port.so'
 EXAMPLE = ROOT / 'deploy' / 'examples' / 'fixed-port'
+STATIC_SERVER = BIN.parent / 'tests' / 'static_server'
+GO_SERVER = BIN.parent / 'tests' / 'go_server'
 
 # Binds each [family, address, port] and connects to [address, port]: prints the port it got, or the
 # name of the error, and whether it reached itself.
@@ -43,6 +47,11 @@ for address, port in connects:
 '''
 
 
+def parent_of(pid):
+    stat = pathlib.Path('/proc', str(pid), 'stat').read_text(encoding='utf-8')
+    return int(stat.rpartition(')')[2].split()[1])
+
+
 class FixedPortTest(ClusterTest):
     def answers(self, app):
         """{instance: what it answers on its own port}, once all three are ready."""
@@ -70,12 +79,58 @@ class FixedPortTest(ClusterTest):
         for answer in self.answers('python').values():
             self.assertEqual(answer[::2], (200, 'it works'))
 
-    def test_a_program_that_cannot_be_preloaded_says_so(self):
+    def serve_statically(self, command):
+        """Three ready instances of a program that no library can be preloaded into."""
         self.cluster.start_all()
-        spec = f'name: static\ncommand: [{BIN}/pando-shim]\nport: {{fixed: 8080}}\n'
-        failed = self.cluster.apply(spec, expect=ROLLOUT_FAILED)
-        self.assertIn('statically linked: ', failed.stdout + failed.stderr)
-        self.assertIn('statically linked: ', self.cluster.ctl('ps', '-o', 'json').stdout)
+        self.cluster.apply(f'name: static\ncommand: {json.dumps(command)}\n'
+                           'port: {fixed: 8080}\nreplicas: 3\nroute: {path: /}\n'
+                           'health: {interval: 200ms}\nrestart: {backoff: 100ms}\n')
+        self.assert_each_answers_for_itself()
+
+    def assert_each_answers_for_itself(self):
+        for name, answer in self.answers('static').items():
+            self.assertEqual(answer[::2], (200, name + '\n'))
+
+    def test_a_static_program_runs_unchanged(self):
+        self.serve_statically([str(STATIC_SERVER)])
+        self.assertIn(self.cluster.get('/')[2], {f'static.{slot}\n' for slot in (1, 2, 3)})
+
+    def test_a_static_program_behind_a_shell_runs_unchanged(self):
+        self.serve_statically(['sh', '-c', f'{STATIC_SERVER}; exit'])
+
+    @unittest.skipUnless(GO_SERVER.exists(), 'go is not installed')
+    def test_a_go_program_runs_unchanged(self):
+        self.serve_statically([str(GO_SERVER)])
+
+    def test_static_programs_outlive_their_agent(self):
+        self.serve_statically([str(STATIC_SERVER)])
+        pids = self.cluster.pids()
+        self.cluster['node-1'].kill()
+        self.assert_each_answers_for_itself()
+        self.cluster.start('node-1')
+        wait_until(lambda: self.cluster.count('nodes', state='ready') == 1, 20, 'the node is back')
+        self.assert_each_answers_for_itself()
+        self.assertEqual(self.cluster.pids(), pids)
+        # What is started anew is led as well: after the end of the app, and of its shim.
+        os.kill(pids['static.1'], signal.SIGKILL)
+        os.kill(parent_of(pids['static.2']), signal.SIGKILL)
+        wait_until(lambda: not set(self.cluster.pids().values()) &
+                   {pids['static.1'], pids['static.2']} and
+                   self.cluster.count('ps', state='in-rotation') == 3, 30, 'both are back')
+        self.assert_each_answers_for_itself()
+        self.assertEqual(self.cluster.pids()['static.3'], pids['static.3'])
+        self.cluster.ctl('rm', 'static', '-y')
+        wait_until(lambda: not self.cluster.processes(), 20, 'nothing of it is left')
+
+    def test_a_program_that_cannot_be_led_says_so(self):
+        self.cluster.start_all()
+        program = self.cluster.dir / 'old'
+        program.write_bytes(b'\x7fELF\x01\x01\x01' + bytes(57))  # of 32 bits
+        program.chmod(0o755)
+        failed = self.cluster.apply(f'name: old\ncommand: [{program}]\nport: {{fixed: 8080}}\n',
+                                    expect=ROLLOUT_FAILED)
+        self.assertIn('not a 64-bit program: ', failed.stdout + failed.stderr)
+        self.assertIn('not a 64-bit program: ', self.cluster.ctl('ps', '-o', 'json').stdout)
 
 
 class BindTest(unittest.TestCase):

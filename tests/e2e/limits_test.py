@@ -8,6 +8,19 @@ from processes import wait_until
 
 NODE_HOG = ("require('http').createServer((q, s) => s.end('ok')).listen(process.env.PORT); "
             "const kept = []; setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 10)")
+PARENT_OF_A_HOG = """'use strict';
+const {spawn} = require('node:child_process');
+// The kernel takes the largest: the child, at once.
+require('node:http').createServer((request, response) => {
+  if (request.url === '/hog') {
+    const hog = spawn(process.execPath, ['-e',
+      'const kept = []; setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 5)']);
+    hog.on('exit', () => response.end('gone'));
+  } else {
+    response.end('ok');
+  }
+}).listen(process.env.PORT);
+"""
 PYTHON_HOG = "x = [bytearray(b'1') * (8 << 20) for _ in range(1000)]"
 
 
@@ -49,6 +62,25 @@ class LimitsTest(ClusterTest):
                                     f'command: [python3, -c, "{PYTHON_HOG}"]\n'
                                     'resources: {max_memory: 64Mi}\n', expect=ROLLOUT_FAILED)
         self.assertIn('OOMKilled at 64 MiB', failed.stdout + failed.stderr)
+
+    def test_a_child_that_is_killed_at_the_limit_is_told(self):
+        self.cluster.start_all()
+        server = self.cluster.dir / 'server.js'
+        server.write_text(PARENT_OF_A_HOG, encoding='utf-8')
+        self.cluster.apply('name: parent\n'
+                           f'command: [node, {server}]\n'
+                           'resources: {max_memory: 160Mi}\n'
+                           'route: {path: /}\n'
+                           'health: {interval: 100ms}\n')
+        self.cluster.get('/hog')
+        told = 'of its child processes was OOMKilled at 160 MiB'
+        wait_until(lambda: f'1 {told}' in self.cluster.ctl('ps').stdout, 60, 'ctl ps says so')
+        self.assertIn(f'1 {told}', self.cluster.ctl('why', 'parent.1').stdout)
+        [event] = [event for event in self.cluster.events('parent')
+                   if event['kind'] == 'child-oom-killed']
+        self.assertEqual(event['instance'], 'parent.1')
+        [instance] = self.cluster.ask('ps', 'parent')
+        self.assertEqual((instance['state'], instance['restarts']), ('in-rotation', 0))
 
     def test_groups_go_with_their_instances(self):
         self.cluster.start_all()

@@ -28,6 +28,19 @@ http.createServer((request, response) => {
 '''
 
 
+SPREAD = """
+name: spread
+command: [node, -e, "console.log(process.env.WORD); require('http').createServer((q, s) => s.end()).listen(process.env.PORT)"]
+env: {{WORD: {word}}}
+replicas: 2
+route: {{hosts: [spread.example]}}
+health: {{interval: 200ms}}
+stop: {{grace: 2s, drain: 1s}}
+strategy: {{max_surge: 0, max_unavailable: 1}}
+placement: {{max_per_node: 1}}
+"""
+
+
 class Follower:
     """ctl logs -f, its output going to a file."""
 
@@ -143,6 +156,16 @@ class LogsTest(ClusterTest):
         last = self.logs('talk.1', '--previous', '--tail', '1')
         self.assertEqual([(e['text'], e['is_stderr']) for e in last], [('crashing', True)])
         self.cluster.ctl('logs', 'talk', '-f', '--previous', expect=USAGE)
+
+    def test_what_the_release_before_printed(self):
+        # As many as there are nodes, one each: the next release's are on the same ones.
+        self.cluster.apply(SPREAD.format(dir=self.cluster.dir, word='first'))
+        wait_until(lambda: all(e['text'] == 'first' for e in self.logs('spread', '--tail', 'all')) and
+                   len(self.logs('spread')) == 2, 60, 'both printed')
+        self.cluster.apply(SPREAD.format(dir=self.cluster.dir, word='second'))
+        wait_until(lambda: [e['text'] for e in self.logs('spread', '--previous')] == ['first'] * 2,
+                   60, 'what the first release printed is told')
+        self.assertEqual([e['text'] for e in self.logs('spread')], ['second'] * 2)
 
     def test_a_reader_that_does_not_read_holds_up_nobody_and_misses_nothing(self):
         count = 40_000  # 7 MiB: more than pipes and streams hold, less than is rotated away

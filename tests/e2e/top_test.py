@@ -45,6 +45,24 @@ class TopTest(ClusterTest):
         wait_until(lambda: self.top('apps')[0]['requests']['requests_per_second'] < 10, 40,
                    'the rate fades when nobody asks any more')
 
+    def test_an_event_loop_that_is_blocked_is_told_by_the_app_itself(self):
+        def p99():
+            return [each['usage'].get('event_loop_delay_p99_seconds')
+                    for each in self.top('instances', 'hello')]
+
+        def is_between(least, most):
+            delays = p99()
+            return len(delays) == 1 and delays[0] is not None and least < delays[0] < most
+
+        self.assertEqual(p99(), [None, None], 'an app without a page of metrics')
+        self.cluster.apply(hello(1, env={'SERVICE_MS': '300'}, extra='metrics: {path: /metrics}'))
+        # The monitor's own resolution is 10 ms.
+        wait_until(lambda: is_between(0.005, 0.2), 30, lambda: f'idle: {p99()}')
+        with self.cluster.load(connections=2):
+            wait_until(lambda: is_between(0.25, 5), 30, lambda: f'blocked: {p99()}')
+            self.assertIn('LOOP P99', self.cluster.ctl('top', 'instances').stdout)
+        wait_until(lambda: is_between(0.005, 0.2), 30, lambda: f'idle again: {p99()}')
+
     def test_bench_asks_as_often_as_told_and_tells_of_failures(self):
         url = f'http://127.0.0.1:{self.cluster.gateway_port}'
         done = self.cluster.ctl('bench', f'{url}/work', '--rate', 100, '--duration', '2s',

@@ -3,6 +3,7 @@
 'use strict';
 
 const http = require('node:http');
+const {monitorEventLoopDelay} = require('node:perf_hooks');
 
 const port = Number(process.env.PORT || 3000);
 const serviceMs = Number(process.env.SERVICE_MS || 5);
@@ -19,9 +20,21 @@ function send(response, status, type, body) {
   response.end(body);
 }
 
+// How long work waits for the event loop, of every 5 seconds, under the names prom-client uses:
+// where the spec says `metrics: {path: /metrics}`, `ctl top instances` and the dashboards show it.
+const delay = monitorEventLoopDelay({resolution: 10});
+let waited = {mean: 0, p99: 0};
+delay.enable();
+setInterval(() => {
+  waited = {mean: delay.mean / 1e9, p99: delay.percentile(99) / 1e9};
+  delay.reset();
+}, 5000).unref();
+
 const routes = {
   'GET /': (request, response) => send(response, 200, 'text/plain', 'hello\n'),
   'GET /healthz': (request, response) => send(response, 200, 'text/plain', 'ok\n'),
+  'GET /metrics': (request, response) => send(response, 200, 'text/plain; version=0.0.4',
+    `nodejs_eventloop_lag_mean_seconds ${waited.mean}\nnodejs_eventloop_lag_p99_seconds ${waited.p99}\n`),
   'GET /work': (request, response) => {
     block(serviceMs);
     send(response, 200, 'text/plain', 'done\n');
