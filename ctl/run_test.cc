@@ -689,8 +689,8 @@ TEST_F(RunTest, AWatchOfAnAppThatIsNotThereIsAnError) {
 TEST_F(RunTest, UsageErrorsPointToTheCommandsHelp) {
   EXPECT_EQ(Run({"events", "--tail", "x"}).err,
             "ctl: --tail: \"x\" is not a number (allowed: 0, 1, ...) (see ctl events --help)\n");
-  EXPECT_EQ(Run({"scale", "web=1", "--if-generation", "-1"}).err,
-            "ctl: --if-generation: \"-1\" is not a number (allowed: 0, 1, ...) (see ctl scale "
+  EXPECT_EQ(Run({"scale", "web=1", "--if-generation", "x"}).err,
+            "ctl: --if-generation: \"x\" is not a number (allowed: 0, 1, ...) (see ctl scale "
             "--help)\n");
   EXPECT_THAT(Run({"why"}).err, EndsWith("is required (see ctl why --help)\n"));
   EXPECT_THAT(Run({"scale", "web=x"}).err, EndsWith("(see ctl scale --help)\n"));

@@ -14,8 +14,6 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-
 double Number(uint64_t value) { return static_cast<double>(value); }
 
 MetricFamily Family(std::string name, std::string help, MetricType type) {
@@ -61,8 +59,9 @@ MetricFamily Requests(const DataPlaneStats& stats) {
                                "Requests answered, by class of status; none: the client got none",
                                MetricType::Counter);
   for (const ClusterStats& app : stats.clusters) {
-    for (size_t i = 0; i < std::size(kClasses); ++i) {
-      Add(family, {{"app", app.cluster}, {"code", kClasses[i]}}, Number(app.responses_by_class[i]));
+    for (size_t i = 0; i < std::size(kResponseClasses); ++i) {
+      Add(family, {{"app", app.cluster}, {"code", kResponseClasses[i]}},
+          Number(app.responses_by_class[i]));
     }
   }
   return family;
@@ -134,10 +133,10 @@ MetricFamily InstanceRequests(const DataPlaneStats& stats) {
       MetricType::Counter);
   for (const ClusterStats& app : stats.clusters) {
     for (const InstanceStats& instance : app.instances) {
-      for (size_t i = 0; i < std::size(kClasses); ++i) {
+      for (size_t i = 0; i < std::size(kResponseClasses); ++i) {
         if (instance.responses_by_class[i] == 0 && i != 2) continue;
         Labels labels = OfInstance(app.cluster, instance.instance);
-        labels.push_back({"code", kClasses[i]});
+        labels.push_back({"code", kResponseClasses[i]});
         Add(family, std::move(labels), Number(instance.responses_by_class[i]));
       }
     }

@@ -151,9 +151,9 @@ json::array Certificates(const DataPlane& data_plane) {
 }
 
 json::object ByClass(const uint64_t (&counts)[6]) {
-  constexpr const char* kClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
   json::object by_class;
-  for (size_t i = 0; i < std::size(kClasses); ++i) by_class[kClasses[i]] = counts[i];
+  for (size_t i = 0; i < std::size(kResponseClasses); ++i)
+    by_class[kResponseClasses[i]] = counts[i];
   return by_class;
 }
 

@@ -31,10 +31,13 @@ struct TimingStats {
   void Add(const TimingStats& other);
 };
 
+// What responses are counted by: "none" is one the client did not get.
+inline constexpr const char* kResponseClasses[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
 // What an instance has done.
 struct InstanceStats {
   std::string instance;                 // or "address:port" where the control plane names none
-  uint64_t responses_by_class[6] = {};  // [2] = 2xx, ...
+  uint64_t responses_by_class[6] = {};  // in the order of kResponseClasses
   uint64_t failures_total = 0;          // attempts without a usable response
   uint64_t ejections_total = 0;
   uint64_t request_bytes_total = 0;   // sent to it, heads included
@@ -55,7 +58,7 @@ struct QueueStats {
 struct ClusterStats {
   std::string cluster;
   uint64_t requests_total = 0;  // answered, by class below
-  // Those of instances and those made by the proxy itself; [0]: the client got none.
+  // Those of instances and those made by the proxy itself.
   uint64_t responses_by_class[6] = {};
   uint64_t retries_total = 0;
   uint64_t no_endpoint_total = 0;        // 503: no instance was ready

@@ -139,8 +139,8 @@ TEST_P(FaultTest, EachCallFailsOnce) {
     int runs = 0;
     for (const Fault fault :
          {Fault::kBroken, Fault::kExhausted, Fault::kInterrupted, Fault::kPartial}) {
-      size_t calls = SIZE_MAX;
-      for (size_t at = 0; at < calls; ++at) {
+      size_t most = SIZE_MAX;
+      for (size_t at = 0; at < most; ++at) {
         SCOPED_TRACE(absl::StrCat("fault ", static_cast<int>(fault), " at call ", at));
         proxy.Serve({});  // closes kept connections and forgives all sins
         proxy.Serve({{app.port()}});
@@ -151,7 +151,7 @@ TEST_P(FaultTest, EachCallFailsOnce) {
           EXPECT_TRUE(scenario.talk(*client, id));
         }
         // The conversation has no more calls than were made: what is left is the same each time.
-        if (CallsMade() <= at) calls = at;
+        if (CallsMade() <= at) most = at;
         FailNoCall();
         EXPECT_TRUE(Eventually([&] { return proxy.InFlight(app.port()) == 0; }));
         EXPECT_TRUE(Eventually([&] { return proxy.plane.Stats().connections_active == 0; }));
