@@ -6,6 +6,7 @@ much log a shim writes per second of CPU time, with every line accounted for.
 The instances do nothing but answer. Agent, shim and controller are the real programs.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -102,7 +103,10 @@ def log_throughput(cluster, lines):
     shim = shims(cluster)[directory]
 
     def kept(stream):
-        texts = [path.read_text(errors='replace') for path in directory.glob('*.log*')]
+        texts = []
+        for path in directory.glob('out.log*'):
+            with contextlib.suppress(FileNotFoundError):  # rotated away meanwhile
+                texts.append(path.read_text(errors='replace'))
         lines_of_it = [line.split(' ', 2) for text in texts for line in text.splitlines()]
         return [parts[2] for parts in lines_of_it if len(parts) == 3 and parts[1] == stream]
 
