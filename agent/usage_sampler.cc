@@ -8,8 +8,8 @@ namespace pando::agent {
 namespace {
 
 constexpr Millis kInterval{1'000};
-// The pause is so many times longer than the reading took: at most a third of 1 % of a CPU goes into
-// it. Some hundred instances are read every few seconds then.
+// The pause is so many times longer than the reading took: at most a third of 1 % of a CPU goes
+// into it. Some hundred instances are read every few seconds then.
 constexpr int kRestShare = 300;
 
 }  // namespace

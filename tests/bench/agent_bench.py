@@ -161,7 +161,8 @@ Instances that only answer, each probed over HTTP every second. PSS counts share
 {latency}
 
 100 starts at once: all run after {together:.0f} ms. A start and a stop together take {times["cpu"]:.2f} ms of CPU time, of agent, shim and kernel. What is above that is waiting: for a processor
-(the minimum is what it takes when one is free), and at a stop for the disk, where the exit is recorded before the instance counts as ended.
+(the minimum is what it takes when one is free), and at a stop for the disk, where the exit is recorded before the instance counts as ended. A start makes eight
+files: where many were deleted within the last minutes, as beside a compiler's temporary ones, ext4 takes twice the CPU time for them (`TMPDIR` says where).
 
 Log: {throughput / 1e6:.0f} MB per second of the shim's CPU time, in lines of {LINE_BYTES} bytes; lines missing: {missing}.
 """
