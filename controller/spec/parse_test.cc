@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -853,7 +854,10 @@ TEST(ExamplesTest, AllExamplesParse) {
     if (entry.path().extension() != ".yaml") continue;
     SCOPED_TRACE(entry.path());
     std::ifstream in(entry.path());
-    const std::string yaml{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    std::string yaml{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    // As ctl names a directory that it has packed.
+    const std::string digest(64, 'a');
+    yaml = std::regex_replace(yaml, std::regex("(\\nsource: \\S+)"), "$1@sha256:" + digest);
     const auto specs = ParseSpecs(yaml, kOptions);
     EXPECT_TRUE(specs.ok()) << specs.status();
     ++parsed;
