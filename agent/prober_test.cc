@@ -400,15 +400,21 @@ TEST_F(GrpcProbeTest, AConnectionIsKeptForAWhileOnly) {
   FakeHealth health;
   int port = 0;
   const auto server = Serve(health, port);
-  GrpcProber prober(loop_, /*kept_for=*/Millis{0});
+  auto prober = std::make_unique<GrpcProber>(loop_, /*kept_for=*/Millis{0});
   for (int i = 0; i < 2; ++i) {
     std::promise<std::string> failure;
     loop_.Post([&] {
-      prober.Probe({"127.0.0.1:" + std::to_string(port)}, "", policy_.timeout,
-                   [&](const ProbeAnswer& answer) { failure.set_value(answer.failure); });
+      prober->Probe({"127.0.0.1:" + std::to_string(port)}, "", policy_.timeout,
+                    [&](const ProbeAnswer& answer) { failure.set_value(answer.failure); });
     });
     EXPECT_EQ(failure.get_future().get(), "");
   }
+  std::promise<void> gone;
+  loop_.Post([&] {
+    prober.reset();
+    gone.set_value();
+  });
+  gone.get_future().wait();
   ASSERT_EQ(health.peers().size(), 2u);
   EXPECT_NE(health.peers()[0], health.peers()[1]);
 }

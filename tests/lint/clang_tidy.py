@@ -33,7 +33,7 @@ LEFT_OUT_OF_SHELLS = "-clang-analyzer-*"
 # CMake's folder for the files that include the others of their group.
 UNITY = "Unity"
 # Only g++ knows or needs these.
-DROPPED = re.compile(r"^-fno-sanitize-recover|^-fsanitize|^-Wno-restrict")
+DROPPED = re.compile(r"^-fno-sanitize-recover|^-fsanitize|^-Wno-restrict|^-Wno-subobject-linkage")
 
 
 def closure(path, root, seen):
