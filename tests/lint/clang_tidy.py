@@ -103,7 +103,7 @@ def keep(text, path):
 def unit_entry(entries, cache):
     """A source file that includes those of `entries`, with the command of the first."""
     first = entries[0]
-    text = "".join(f'#include "{entry["file"]}"\n' for entry in entries)
+    text = "".join(f'#include "{entry["file"]}"  // NOLINT\n' for entry in entries)
     path = cache / f"unit_{hashlib.sha256(text.encode()).hexdigest()[:16]}.cc"
     path.write_text(text, encoding="utf-8")
     command = shlex.join(["c++", *compiler_arguments(first), "-c", str(path)])

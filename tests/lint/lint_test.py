@@ -1,5 +1,7 @@
 """Every lint script can fail: each rule is shown one file that breaks it and one that does not."""
 
+import contextlib
+import io
 import pathlib
 import tempfile
 import unittest
@@ -131,15 +133,19 @@ class LintTest(unittest.TestCase):
     def test_clang_tidy(self):
         self.write(".clang-tidy", "Checks: '-*,bugprone-*'\nWarningsAsErrors: '*'\n")
         bad = "{ if (x) return 1; else return 1; }\n"
-        for one, other, want in (("int F(int x) { return x; }\n", "int G();\n", []),
-                                 ("int F(int x) " + bad, "int G();\n", ["a.cc"]),
-                                 ("int F(int x) " + bad, "int G(int x) " + bad, ["a.cc", "b.cc"]),
-                                 # Each compiles, both together do not.
-                                 ("static int x = 1;\n", "static int x = 2;\n", [])):
+        for one, other, runs, want in (
+                ("int F(int x) { return x; }\n", "int G();\n", 1, []),
+                ("int F(int x) " + bad, "int H();\n", 3, ["a.cc"]),
+                ("int I(int x) " + bad, "int J(int x) " + bad, 3, ["a.cc", "b.cc"]),
+                # Each compiles, both together do not.
+                ("static int x = 1;\n", "static int x = 2;\n", 3, [])):
             with self.subTest(one=one, other=other):
                 self.write("a.cc", one)
                 self.write("b.cc", other)
-                problems = self.tidy(["a.cc", "b.cc"])
+                said = io.StringIO()
+                with contextlib.redirect_stdout(said):
+                    problems = self.tidy(["a.cc", "b.cc"])
+                self.assertEqual(len(said.getvalue().splitlines()), runs, said.getvalue())
                 self.assertEqual(len(problems), len(want), problems)
                 for problem, file in zip(problems, want):
                     self.assertIn("bugprone", problem)
