@@ -140,11 +140,11 @@ class LintTest(unittest.TestCase):
                 # Each compiles, both together do not.
                 ("static int x = 1;\n", "static int x = 2;\n", 3, [])):
             with self.subTest(one=one, other=other):
-                self.write("a.cc", one)
-                self.write("b.cc", other)
+                self.write("agent/a.cc", one)
+                self.write("agent/b.cc", other)
                 said = io.StringIO()
                 with contextlib.redirect_stdout(said):
-                    problems = self.tidy(["a.cc", "b.cc"])
+                    problems = self.tidy(["agent/a.cc", "agent/b.cc"])
                 self.assertEqual(len(said.getvalue().splitlines()), runs, said.getvalue())
                 self.assertEqual(len(problems), len(want), problems)
                 for problem, file in zip(problems, want):
