@@ -1,4 +1,4 @@
-# Builds from nothing in half the time: sources of a target that name different things are compiled
+# Takes a third off a build from nothing: sources of a target that name different things are compiled
 # together, so that gRPC's and Boost's headers are read once for several of them. For what installs
 # and tests (deploy/lib/bootstrap.sh); off for daily work, where one changed file is one compilation.
 option(PANDO_UNITY "Compile several sources of a target together" OFF)
