@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -19,9 +18,9 @@ namespace {
 // With one read: the kernel makes the text of such a file as a whole, and it is short.
 std::string ReadText(const std::string& dir, absl::string_view file) {
   const UniqueFd fd(open(absl::StrCat(dir, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 8'192> text;
-  const ssize_t size = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
-  return std::string(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  char text[8'192];
+  const ssize_t size = fd.valid() ? read(fd.get(), text, sizeof(text)) : 0;
+  return std::string(text, size > 0 ? static_cast<size_t>(size) : 0);
 }
 
 }  // namespace

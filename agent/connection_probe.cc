@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <boost/system/error_code.hpp>
 #include <cerrno>
 #include <map>
@@ -90,15 +89,15 @@ ConnectionProbe::Wait ConnectionProbe::OnConnectError(int error) {
 
 // The verdict falls with the status line; the rest is read so that the app sees no reset.
 ConnectionProbe::Wait ConnectionProbe::Read() {
-  std::array<char, 4'096> chunk;
+  char chunk[4'096];
   while (received_ <= kMaxDrained) {
-    const ssize_t size = recv(fd(), chunk.data(), chunk.size(), 0);
+    const ssize_t size = recv(fd(), chunk, sizeof(chunk), 0);
     if (size < 0 && IsPending(errno)) return Wait::kReadable;
     if (size <= 0) {
       Finish(size == 0 ? "it closed the connection without an answer" : Describe(errno));
       break;
     }
-    OnBytes({chunk.data(), static_cast<size_t>(size)});
+    OnBytes({chunk, static_cast<size_t>(size)});
   }
   socket_.reset();
   return Wait::kNothing;

@@ -2,8 +2,8 @@
 
 #include <sys/epoll.h>
 
-#include <array>
 #include <functional>
+#include <iterator>
 
 namespace pando::agent {
 namespace {
@@ -83,14 +83,13 @@ void ConnectionProber::AwaitEvents() {
 }
 
 void ConnectionProber::OnEvents() {
-  std::array<epoll_event, 64> events;
-  const int count =
-      epoll_wait(set_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
+  epoll_event events[64];
+  const int count = epoll_wait(set_.native_handle(), events, std::size(events), 0);
   // First, so that it holds whatever a `done` does: what is left over is told anew.
   AwaitEvents();
   const std::weak_ptr<char> alive = alive_;  // a `done` may end this
   for (int i = 0; i < count && !alive.expired(); ++i) {
-    const uint64_t id = events[static_cast<size_t>(i)].data.u64;
+    const uint64_t id = events[i].data.u64;
     const auto found = entries_.find(id);
     if (found == entries_.end()) continue;
     Entry& entry = *found->second;

@@ -27,10 +27,10 @@ double TickSeconds() { return 1.0 / static_cast<double>(sysconf(_SC_CLK_TCK)); }
 
 // Of a process, with one read: the kernel makes it as a whole.
 std::string ReadProcessStat(pid_t pid) {
-  std::array<char, 1'024> text;
+  char text[1'024];
   const UniqueFd fd(open(absl::StrCat("/proc/", pid, "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-  const ssize_t size = fd.valid() ? read(fd.get(), text.data(), text.size()) : 0;
-  return std::string(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  const ssize_t size = fd.valid() ? read(fd.get(), text, sizeof(text)) : 0;
+  return std::string(text, size > 0 ? static_cast<size_t>(size) : 0);
 }
 
 // Files of /proc tell no size and are short.
