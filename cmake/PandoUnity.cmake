@@ -1,6 +1,7 @@
-# Takes a third off a build from nothing: sources of a target that name different things are compiled
-# together, so that gRPC's and Boost's headers are read once for several of them. For what installs
-# and tests (deploy/lib/bootstrap.sh); off for daily work, where one changed file is one compilation.
+# Sources of a target that declare different names are compiled together, so that gRPC's and Boost's
+# headers are read once for several of them: eight of the agent's take 20 s of CPU time in place of 36.
+# For what builds from nothing (deploy/lib/bootstrap.sh); off for daily work, where one changed file is
+# one compilation.
 option(PANDO_UNITY "Compile several sources of a target together" OFF)
 set(PANDO_UNITY_FILES 8)
 
@@ -20,9 +21,8 @@ function(pando_declared_names out file)
   set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
-# pando_unity(TARGET [APART source...]): APART are compiled alone, for names they share with a header.
+# pando_unity(TARGET)
 function(pando_unity target)
-  cmake_parse_arguments(ARG "" "" "APART" ${ARGN})
   if(NOT PANDO_UNITY)
     return()
   endif()
@@ -30,7 +30,6 @@ function(pando_unity target)
   # A type of one source only is no mistake, though the compiler takes the source for a header.
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
   get_target_property(sources ${target} SOURCES)
-  list(REMOVE_ITEM sources ${ARG_APART})
   list(FILTER sources INCLUDE REGEX "\\.cc$")
   set(groups 0)
   foreach(source IN LISTS sources)
