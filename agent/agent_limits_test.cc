@@ -50,7 +50,7 @@ TEST_F(AgentLimitsTest, AHogIsKilledAtItsLimitAndStartedAgain) {
   // What was counted is remembered.
   StopAgent();
   StartAgent();
-  EXPECT_GE(History().at(0).oom_kills(), 2u);
+  EXPECT_GE(FirstTold().oom_kills(), 2u);
 }
 
 TEST_F(AgentLimitsTest, AChildThatIsKilledForItIsNotTheApp) {

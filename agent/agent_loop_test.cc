@@ -158,8 +158,8 @@ TEST_F(AgentLoopTest, WhatEndedWhileTheAgentWasAwayIsKnownAndStartedAgain) {
   kill(static_cast<pid_t>(before.pid()), SIGABRT);
   ASSERT_TRUE(Eventually([&] { return ProcessesWith(Dir()).empty(); }));
   StartAgent();
-  EXPECT_EQ(History().at(0).phase(), Status::BACKOFF);
-  EXPECT_EQ(History().at(0).detail(), "killed by signal 6 (SIGABRT)");
+  EXPECT_EQ(FirstTold().phase(), Status::BACKOFF);
+  EXPECT_EQ(FirstTold().detail(), "killed by signal 6 (SIGABRT)");
   EXPECT_EQ(AwaitReady(2).port(), before.port());
 }
 
@@ -173,7 +173,7 @@ TEST_F(AgentLoopTest, AShimKilledWhileTheAgentWasAwayLeavesNoApp) {
   StartAgent();
   AwaitReady(2);
   EXPECT_FALSE(IsAlive(static_cast<pid_t>(before.pid())));
-  EXPECT_EQ(History().at(0).detail(), "its shim was killed");
+  EXPECT_EQ(FirstTold().detail(), "its shim was killed");
 }
 
 TEST_F(AgentLoopTest, SaysWhyAnAppCannotBeStarted) {
@@ -224,14 +224,14 @@ TEST_F(AgentLoopTest, SaysWhyAnAppCannotBeStarted) {
 
 TEST_F(AgentLoopTest, SkipsPortsThatAreTaken) {
   StopAgent();
-  ports_ = {19'600, 19'601};
+  ports_.last = static_cast<uint16_t>(ports_.first + 1);
   StartAgent();
   const UniqueFd taken(socket(AF_INET, SOCK_STREAM, 0));
   const int on = 1;
   setsockopt(taken.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
-  address.sin_port = htons(19'600);
+  address.sin_port = htons(ports_.first);
   ASSERT_EQ(bind(taken.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   ASSERT_EQ(listen(taken.get(), 1), 0);
   ASSERT_TRUE(SetOrders(MakeOrders(MakeSpec({TestApp(), "listen", "wait"}), 2)).ok());
@@ -245,11 +245,12 @@ TEST_F(AgentLoopTest, SkipsPortsThatAreTaken) {
     const std::lock_guard lock(mutex_);
     return std::string(latest_["web-1"].phase() == Status::READY ? "web-1" : "web-2");
   }();
-  EXPECT_EQ(AwaitPhase(Status::READY, ready).port(), 19'601u);
+  EXPECT_EQ(AwaitPhase(Status::READY, ready).port(), ports_.last);
   EXPECT_EQ(Await([](const Status& s) { return s.phase() == Status::FAILED; },
                   ready == "web-1" ? "web-2" : "web-1")
                 .detail(),
-            "no free port in 19600-19601 (--port-range)");
+            "no free port in " + std::to_string(ports_.first) + "-" + std::to_string(ports_.last) +
+                " (--port-range)");
 }
 
 TEST_F(AgentLoopTest, HttpHealthIsWatched) {

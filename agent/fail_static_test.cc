@@ -87,20 +87,21 @@ TEST_F(FailStaticTest, WhatTheSpecNamesMayComeLater) {
 
 TEST_F(FailStaticTest, APortThatIsTakenIsWaitedFor) {
   StopAgent();
-  ports_ = {19'610, 19'610};
+  ports_.last = ports_.first;
   StartAgent();
   UniqueFd taken(socket(AF_INET, SOCK_STREAM, 0));
   const int on = 1;
   setsockopt(taken.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
-  address.sin_port = htons(19'610);
+  address.sin_port = htons(ports_.first);
   ASSERT_EQ(bind(taken.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   ASSERT_EQ(listen(taken.get(), 1), 0);
   ASSERT_TRUE(SetOrders(Listening()).ok());
-  AwaitFailure("no free port in 19610-19610 (--port-range)");
+  const std::string port = std::to_string(ports_.first);
+  AwaitFailure("no free port in " + port + "-" + port + " (--port-range)");
   taken.reset();
-  EXPECT_EQ(AwaitPhase(Status::READY).port(), 19'610u);
+  EXPECT_EQ(AwaitPhase(Status::READY).port(), ports_.first);
 }
 
 // Sanitizers look at memory through pipes of their own.
@@ -280,7 +281,7 @@ TEST_F(RebootTest, InstancesComeUpInTheirRevisionAndNoStrangerIsTouched) {
   ASSERT_EQ(posix_spawnp(&stranger, "sleep", nullptr, nullptr, argv, environ), 0);
   PowerCut("web-1", {stranger, shim::ReadStartTime(stranger)});
   StartAgent();  // no controller: by the orders on disk
-  EXPECT_EQ(History().at(0).detail(), "the host was restarted");
+  EXPECT_EQ(FirstTold().detail(), "the host was restarted");
   const Status after = AwaitReady(2);
   EXPECT_EQ(after.revision(), before.revision());
   EXPECT_EQ(after.port(), before.port());

@@ -127,6 +127,17 @@ class AgentLoopTest : public testing::Test {
     const std::lock_guard lock(mutex_);
     return history_;
   }
+  // What was told of the assignment first since the agent was started.
+  Status FirstTold(const std::string& id = "web-1") {
+    std::optional<Status> first;
+    EXPECT_TRUE(Eventually([&] {
+      for (const Status& status : History()) {
+        if (!first && status.assignment_id() == id) first = status;
+      }
+      return first.has_value();
+    }));
+    return first.value_or(Status());
+  }
 
   std::string Dir(const std::string& id = "web-1") const {
     return temp_.path() + "/data/instances/" + id;
@@ -144,7 +155,7 @@ class AgentLoopTest : public testing::Test {
 
   TempDir temp_;
   std::unique_ptr<CgroupTree> groups_;  // none unless a test makes one
-  PortRange ports_{19'000, 19'499};     // neither ephemeral ports nor the agent's default range
+  PortRange ports_ = PortsOfThisProcess();
   Metrics metrics_{"agent_test"};
   AgentMetrics agent_metrics_{metrics_};
   EventLoop loop_;

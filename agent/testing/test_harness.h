@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/port_allocator.h"
 #include "common/base/time.h"
 #include "common/runtime/data_dir.h"
 #include "common/runtime/unique_fd.h"
@@ -33,6 +34,12 @@ class TempDir {
  private:
   std::string path_;
 };
+
+// Neither ephemeral ports nor the agent's default range, nor those of a test that runs beside this.
+inline PortRange PortsOfThisProcess() {
+  const auto first = static_cast<uint16_t>(10'000 + getpid() % 40 * 250);
+  return {first, static_cast<uint16_t>(first + 249)};
+}
 
 // Looks every few ms until it holds, for processes and files have nothing to wait on. False when it
 // does not within the time.
