@@ -3,7 +3,7 @@
 # For what builds from nothing (deploy/lib/bootstrap.sh); off for daily work, where one changed file is
 # one compilation.
 option(PANDO_UNITY "Compile several sources of a target together" OFF)
-set(PANDO_UNITY_FILES 8)
+set(PANDO_UNITY_FILES 16)
 
 # pando_declared_names(OUT FILE): what a file declares at its left edge that is not a member.
 function(pando_declared_names out file)

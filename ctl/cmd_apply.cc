@@ -15,7 +15,7 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct ApplyArgs {
   std::vector<std::string> files;
   std::vector<std::string> if_generations;
   bool dry_run = false;
@@ -66,7 +66,7 @@ absl::Status TakeGenerations(const std::vector<std::string>& words, const v1::Ap
   return absl::OkStatus();
 }
 
-ExitCode Apply(Context& context, const Args& args) {
+ExitCode Apply(Context& context, const ApplyArgs& args) {
   auto request = ReadSpecFiles(context.terminal(), args.files);
   if (!request.ok()) {
     return context.Fail(ExitCode::kError, std::string(request.status().message()));
@@ -112,7 +112,7 @@ ExitCode Apply(Context& context, const Args& args) {
 }  // namespace
 
 void AddApplyCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<ApplyArgs>();
   CLI::App& command =
       line.Add("apply", "Make what spec files say true: create or change apps and gateways",
                [args](Context& context) { return Apply(context, *args); });

@@ -14,7 +14,7 @@
 namespace pando::ctl {
 namespace {
 
-struct Args {
+struct BenchArgs {
   std::string url;
   double rate = 50;
   std::string duration = "10s";
@@ -43,7 +43,7 @@ absl::Status AddHeader(const std::string& text, BenchPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<BenchPlan> ToPlan(const Args& args) {
+absl::StatusOr<BenchPlan> ToPlan(const BenchArgs& args) {
   BenchPlan plan;
   const auto url = ParseBenchUrl(args.url);
   if (!url.ok()) return url.status();
@@ -77,7 +77,7 @@ absl::StatusOr<BenchPlan> ToPlan(const Args& args) {
   return plan;
 }
 
-ExitCode RunBenchCommand(Context& context, const Args& args) {
+ExitCode RunBenchCommand(Context& context, const BenchArgs& args) {
   const auto plan = ToPlan(args);
   if (!plan.ok()) return context.UsageError(std::string(plan.status().message()));
   std::ostream& err = context.terminal().err;
@@ -109,7 +109,7 @@ ExitCode RunBenchCommand(Context& context, const Args& args) {
 }  // namespace
 
 void AddBenchCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<BenchArgs>();
   CLI::App& command = line.Add(
       "bench", "Ask an address at a fixed rate for a while; ends with 1 if a request failed",
       [args](Context& context) { return RunBenchCommand(context, *args); });

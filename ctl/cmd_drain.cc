@@ -16,7 +16,7 @@ namespace {
 constexpr Millis kTick{100};
 constexpr Millis kLongest{24 * 3'600'000};
 
-struct Args {
+struct DrainArgs {
   std::string node;
   std::string deadline;
 };
@@ -70,7 +70,7 @@ ExitCode Await(Context& context, const v1::DrainResponse& accepted, Instant bega
   return code;
 }
 
-ExitCode Drain(Context& context, const Args& args) {
+ExitCode Drain(Context& context, const DrainArgs& args) {
   v1::DrainRequest request;
   request.set_node(args.node);
   if (!args.deadline.empty()) {
@@ -99,7 +99,7 @@ ExitCode Drain(Context& context, const Args& args) {
 }  // namespace
 
 void AddDrainCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<DrainArgs>();
   CLI::App& command = line.Add("drain", "Move everything away from a node, and place nothing there",
                                [args](Context& context) { return Drain(context, *args); });
   command.add_option("NODE", args->node, "The node's name, see `ctl nodes`")

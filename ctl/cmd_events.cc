@@ -12,7 +12,7 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct EventsArgs {
   std::string app;
   bool follow = false;
   uint32_t tail = 100;
@@ -42,7 +42,7 @@ void PrintEvent(Context& context, const v1::Event& event) {
   context.out() << line << "\n" << std::flush;
 }
 
-ExitCode Events(Context& context, const Args& args) {
+ExitCode Events(Context& context, const EventsArgs& args) {
   v1::EventsRequest request;
   request.set_app(args.app);
   request.set_tail(args.tail);
@@ -67,7 +67,7 @@ ExitCode Events(Context& context, const Args& args) {
 }  // namespace
 
 void AddEventsCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<EventsArgs>();
   CLI::App& command = line.Add("events", "What happened to the cluster or one app, oldest first",
                                [args](Context& context) { return Events(context, *args); });
   command.add_option("APP", args->app, "Only this app")->type_name("");

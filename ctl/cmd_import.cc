@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Args {
+struct ImportArgs {
   std::string file;
   std::string from;
   std::string environment;
@@ -63,7 +63,8 @@ absl::StatusOr<std::string> ReadText(const std::string& file) {
   return std::string(std::istreambuf_iterator<char>(stream), {});
 }
 
-absl::StatusOr<Import> Read(const Args& args, const std::string& kind, const Terminal& terminal) {
+absl::StatusOr<Import> Read(const ImportArgs& args, const std::string& kind,
+                            const Terminal& terminal) {
   ImportSource source{args.file, fs::absolute(args.file).parent_path().lexically_normal().string(),
                       ""};
   PANDO_ASSIGN_OR_RETURN(source.text, ReadText(args.file));
@@ -122,7 +123,7 @@ void PrintNotes(std::ostream& err, const std::string& file, const std::string& a
   }
 }
 
-ExitCode RunImport(Context& context, const Args& args) {
+ExitCode RunImport(Context& context, const ImportArgs& args) {
   const std::string kind = args.from.empty() ? KindOf(args.file) : args.from;
   if (kind.empty()) {
     return context.UsageError(absl::StrCat(
@@ -148,7 +149,7 @@ ExitCode RunImport(Context& context, const Args& args) {
 }  // namespace
 
 void AddImportCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<ImportArgs>();
   CLI::App& command =
       line.Add("import", "The spec of what PM2, a Procfile or a compose file starts",
                [args](Context& context) { return RunImport(context, *args); });

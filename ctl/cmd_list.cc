@@ -9,7 +9,7 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct ListArgs {
   std::string app;
   bool watch = false;
 };
@@ -75,7 +75,7 @@ void PrintLoad(Context& context, const std::string& app) {
                 << std::flush;
 }
 
-ExitCode Show(Context& context, Screen screen, const Args& args) {
+ExitCode Show(Context& context, Screen screen, const ListArgs& args) {
   v1::ClusterRequest request;
   request.set_app(args.app);
   if (args.watch) return Watch(context, screen, request);
@@ -88,7 +88,7 @@ ExitCode Show(Context& context, Screen screen, const Args& args) {
 
 void AddScreen(CommandLine& line, Screen screen, const std::string& name,
                const std::string& description, bool takes_app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<ListArgs>();
   CLI::App& command = line.Add(
       name, description, [args, screen](Context& context) { return Show(context, screen, *args); });
   if (takes_app) command.add_option("APP", args->app, "Only this app")->type_name("");

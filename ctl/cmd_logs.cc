@@ -18,7 +18,7 @@ namespace {
 
 constexpr uint32_t kAllLines = UINT32_MAX;
 
-struct Args {
+struct LogsArgs {
   std::string target;
   bool follow = false;
   std::string tail;
@@ -66,7 +66,7 @@ absl::StatusOr<int64_t> ParseSince(const std::string& text, WallTime now) {
                                                  "(2026-11-24T10:00:00Z)"));
 }
 
-absl::StatusOr<v1::LogsRequest> ToRequest(const Args& args, WallTime now) {
+absl::StatusOr<v1::LogsRequest> ToRequest(const LogsArgs& args, WallTime now) {
   v1::LogsRequest request;
   request.set_target(args.target);
   request.set_follow(args.follow);
@@ -89,7 +89,7 @@ absl::StatusOr<v1::LogsRequest> ToRequest(const Args& args, WallTime now) {
   return request;
 }
 
-ExitCode Logs(Context& context, const Args& args) {
+ExitCode Logs(Context& context, const LogsArgs& args) {
   const auto request = ToRequest(args, std::chrono::system_clock::now());
   if (!request.ok()) return context.UsageError(std::string(request.status().message()));
   const absl::Status status = context.client().Logs(
@@ -100,7 +100,7 @@ ExitCode Logs(Context& context, const Args& args) {
 }  // namespace
 
 void AddLogsCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<LogsArgs>();
   CLI::App& command = line.Add("logs", "What the instances of an app print",
                                [args](Context& context) { return Logs(context, *args); });
   command

@@ -11,12 +11,12 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct PlanArgs {
   std::vector<std::string> files;
   bool exit_code = false;
 };
 
-ExitCode Plan(Context& context, const Args& args) {
+ExitCode Plan(Context& context, const PlanArgs& args) {
   auto request = ReadSpecFiles(context.terminal(), args.files);
   if (!request.ok()) {
     return context.Fail(ExitCode::kError, std::string(request.status().message()));
@@ -56,7 +56,7 @@ void PrintPlan(Context& context, const v1::ApplyResponse& plan) {
 }
 
 void AddPlanCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<PlanArgs>();
   CLI::App& command = line.Add("plan", "Say what apply would do with spec files; change nothing",
                                [args](Context& context) { return Plan(context, *args); });
   AddFileOption(command, args->files);

@@ -12,12 +12,12 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct PushArgs {
   std::string dir = ".";
   bool dry_run = false;
 };
 
-ExitCode Push(Context& context, const Args& args) {
+ExitCode Push(Context& context, const PushArgs& args) {
   const auto packed = PackForUpload(context, args.dir);
   if (!packed.ok()) return context.Fail(packed.status());
   uint64_t sent = 0;
@@ -53,7 +53,7 @@ ExitCode Push(Context& context, const Args& args) {
 }  // namespace
 
 void AddPushCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<PushArgs>();
   CLI::App& command = line.Add("push", "Give the controller a directory, for `source: sha256:...`",
                                [args](Context& context) { return Push(context, *args); });
   command.add_option("DIR", args->dir, "What to pack (default: the current directory)")

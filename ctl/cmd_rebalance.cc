@@ -14,7 +14,7 @@ namespace {
 
 constexpr Millis kTick{100};
 
-struct Args {
+struct RebalanceArgs {
   std::string app;
   bool plan = false;
 };
@@ -76,7 +76,7 @@ ExitCode Await(Context& context, const v1::RebalanceResponse& response, Instant 
   }
 }
 
-ExitCode Rebalance(Context& context, const Args& args) {
+ExitCode Rebalance(Context& context, const RebalanceArgs& args) {
   v1::RebalanceRequest request;
   request.set_app(args.app);
   request.set_plan(args.plan);
@@ -99,7 +99,7 @@ ExitCode Rebalance(Context& context, const Args& args) {
 }  // namespace
 
 void AddRebalanceCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<RebalanceArgs>();
   CLI::App& command =
       line.Add("rebalance", "Move instances to where they are spread better, a few at a time",
                [args](Context& context) { return Rebalance(context, *args); });

@@ -14,7 +14,7 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct RolloutArgs {
   std::string action;
   std::string app;
   std::string to;
@@ -42,7 +42,7 @@ ExitCode Finish(Context& context, const absl::StatusOr<v1::ChangeResponse>& acce
         began}});
 }
 
-ExitCode Undo(Context& context, const Args& args) {
+ExitCode Undo(Context& context, const RolloutArgs& args) {
   v1::UndoRequest request;
   request.set_app(args.app);
   if (!args.to.empty()) {
@@ -57,7 +57,7 @@ ExitCode Undo(Context& context, const Args& args) {
 }
 
 // A pause has arrived when it is stored.
-ExitCode Pause(Context& context, const Args& args) {
+ExitCode Pause(Context& context, const RolloutArgs& args) {
   v1::PauseRequest request;
   request.set_app(args.app);
   request.set_paused(true);
@@ -68,7 +68,7 @@ ExitCode Pause(Context& context, const Args& args) {
                                    " paused; go on with: ctl rollout resume ", accepted->app()));
 }
 
-ExitCode Resume(Context& context, const Args& args) {
+ExitCode Resume(Context& context, const RolloutArgs& args) {
   v1::PauseRequest request;
   request.set_app(args.app);
   const Instant began = std::chrono::steady_clock::now();
@@ -77,7 +77,7 @@ ExitCode Resume(Context& context, const Args& args) {
                 began);
 }
 
-ExitCode Promote(Context& context, const Args& args) {
+ExitCode Promote(Context& context, const RolloutArgs& args) {
   v1::PromoteRequest request;
   request.set_app(args.app);
   request.set_all(args.all);
@@ -113,7 +113,7 @@ void PrintLoads(Context& context, const v1::AppView& app) {
   context.out() << table.ToString(context.options().color);
 }
 
-ExitCode Status(Context& context, const Args& args) {
+ExitCode Status(Context& context, const RolloutArgs& args) {
   v1::ClusterRequest request;
   request.set_app(args.app);
   const Instant began = std::chrono::steady_clock::now();
@@ -161,7 +161,7 @@ std::string Changed(const v1::HistoryResponse::Release& release) {
   return text;
 }
 
-ExitCode History(Context& context, const Args& args) {
+ExitCode History(Context& context, const RolloutArgs& args) {
   v1::AppRequest request;
   request.set_app(args.app);
   const auto history = context.client().History(request);
@@ -185,7 +185,7 @@ ExitCode History(Context& context, const Args& args) {
   return ExitCode::kOk;
 }
 
-ExitCode Rollout(Context& context, const Args& args) {
+ExitCode Rollout(Context& context, const RolloutArgs& args) {
   if (!args.to.empty() && args.action != "undo") {
     return context.UsageError(absl::StrCat("--to is for undo, not for ", args.action));
   }
@@ -203,7 +203,7 @@ ExitCode Rollout(Context& context, const Args& args) {
 }  // namespace
 
 void AddRolloutCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<RolloutArgs>();
   CLI::App& command =
       line.Add("rollout", "Releases: how the newest is getting on, and back to an earlier one",
                [args](Context& context) { return Rollout(context, *args); });

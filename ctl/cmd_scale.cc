@@ -10,7 +10,7 @@ namespace pando::ctl {
 
 namespace {
 
-struct Args {
+struct ScaleArgs {
   std::string app;
   std::string count;
   std::string replicas;
@@ -19,7 +19,7 @@ struct Args {
 
 // A number is based on the one that it replaces: when somebody else changes the app in between,
 // this one is not made. +N and -N are right whatever the number is by then.
-absl::Status SetBasis(Context& context, const Args& args, v1::ScaleRequest& request) {
+absl::Status SetBasis(Context& context, const ScaleArgs& args, v1::ScaleRequest& request) {
   if (args.if_generation != 0 || request.relative()) {
     request.mutable_options()->set_if_generation(args.if_generation);
     return absl::OkStatus();
@@ -34,7 +34,7 @@ absl::Status SetBasis(Context& context, const Args& args, v1::ScaleRequest& requ
   return absl::OkStatus();
 }
 
-ExitCode Scale(Context& context, const Args& args) {
+ExitCode Scale(Context& context, const ScaleArgs& args) {
   std::vector<std::string> words;
   for (const std::string& word : {args.app, args.count}) {
     if (!word.empty()) words.push_back(word);
@@ -55,7 +55,7 @@ ExitCode Scale(Context& context, const Args& args) {
 }  // namespace
 
 void AddScaleCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<ScaleArgs>();
   CLI::App& command = line.Add("scale", "Change how many instances of an app run",
                                [args](Context& context) { return Scale(context, *args); });
   command.add_option("APP", args->app, "The app, or APP=N; may be left out when there is only one")

@@ -21,7 +21,7 @@ constexpr std::pair<const char*, TopSort> kSorts[] = {
     {"requests", TopSort::kRequests}, {"errors", TopSort::kErrors}, {"p99", TopSort::kP99},
     {"in-flight", TopSort::kInFlight}};
 
-struct Args {
+struct TopArgs {
   std::string screen = "apps";
   std::string app;
   std::string sort = "name";
@@ -84,7 +84,7 @@ ExitCode Live(Context& context, Top top, const v1::LoadRequest& request) {
   }
 }
 
-ExitCode ShowTop(Context& context, const Args& args) {
+ExitCode ShowTop(Context& context, const TopArgs& args) {
   Top top;
   const auto screen = Find(kScreens, args.screen);
   if (!screen) {
@@ -123,7 +123,7 @@ ExitCode ShowTop(Context& context, const Args& args) {
 }  // namespace
 
 void AddTopCommand(CommandLine& line) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<TopArgs>();
   CLI::App& command =
       line.Add("top", "CPU, memory, requests, latency and errors of the last seconds",
                [args](Context& context) { return ShowTop(context, *args); });

@@ -15,9 +15,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
-
 TEST(FailureTest, SaysWhatIsMissing) {
   TestProxy proxy;
   proxy.Serve({});

@@ -15,7 +15,6 @@
 namespace pando::proxy {
 namespace {
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 constexpr size_t kBody = 200'000;  // more than a socket takes at once
 
 size_t OpenDescriptors() {

@@ -14,8 +14,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
 TEST(MessageTest, KeepsConnectionsOnBothSides) {
   TestApp app(TestApp::Answering("hello"));
   TestProxy proxy({.workers = 1});

@@ -21,6 +21,10 @@
 
 namespace pando::proxy {
 
+inline constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+inline constexpr std::string_view kPost =
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+
 // A blocking connection, from either side. Reads give up after 10 s.
 class Wire {
  public:

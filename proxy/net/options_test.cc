@@ -15,8 +15,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
 // Answers with the request's head as it came.
 TestApp::Script Echoing() {
   return [](Wire& wire, int) {

@@ -15,9 +15,6 @@
 namespace pando::proxy {
 namespace {
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-constexpr std::string_view kPost = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
-
 // Reads requests and says nothing.
 TestApp::Script Silent(std::atomic<int>* requests = nullptr) {
   return [requests](Wire& wire, int) {

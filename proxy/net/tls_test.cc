@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+constexpr char kGetExample[] = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 DataPlaneConfig Config(Millis head_timeout = Millis{10'000}) {
   DataPlaneConfig config;
@@ -49,7 +49,7 @@ TEST_F(TlsTest, ServesRequestsAndTellsTheAppThatTheyWereHttps) {
   ASSERT_TRUE(client->established()) << client->error();
   EXPECT_EQ(client->version(), "TLSv1.3");
   for (int i = 0; i < 3; ++i) {
-    const auto answer = client->Ask(kGet);
+    const auto answer = client->Ask(kGetExample);
     ASSERT_TRUE(answer.has_value());
     EXPECT_EQ(answer->body, "ok");
     EXPECT_THAT(seen, HasSubstr("X-Forwarded-Proto: https\r\n"));
@@ -80,7 +80,7 @@ TEST_F(TlsTest, ChoosesTheCertificateByTheNameAskedFor) {
       TlsWire client(proxy.port, options);
       ASSERT_TRUE(client.established()) << client.error();
       EXPECT_EQ(client.subject(), c.want);
-      EXPECT_TRUE(client.Ask(kGet).has_value());
+      EXPECT_TRUE(client.Ask(kGetExample).has_value());
     }
   }
 }
@@ -95,13 +95,13 @@ TEST_F(TlsTest, ResumesByTicketsUntilTheirKeysAreGone) {
     options.server_name = "example.com";
     options.min_version = options.max_version = version;
     TlsWire first(proxy.port, options);
-    ASSERT_TRUE(first.Ask(kGet).has_value());
+    ASSERT_TRUE(first.Ask(kGetExample).has_value());
     EXPECT_FALSE(first.resumed());
     const SslSession session = first.session();
     options.session = session.get();
     const auto resumes = [&] {
       TlsWire again(proxy.port, options);
-      return again.Ask(kGet).has_value() && again.resumed();
+      return again.Ask(kGetExample).has_value() && again.resumed();
     };
     // On whichever worker takes the connection.
     for (int i = 0; i < 8; ++i) EXPECT_TRUE(resumes());
@@ -152,7 +152,7 @@ TEST_F(TlsTest, AgreesOnAProtocolItSpeaksOrRefuses) {
   options.alpn = {"h2", "http/1.1"};
   TlsWire both(proxy.port, options);
   EXPECT_EQ(both.alpn(), "http/1.1");
-  EXPECT_TRUE(both.Ask(kGet).has_value());
+  EXPECT_TRUE(both.Ask(kGetExample).has_value());
   options.alpn = {"h2"};
   TlsWire only_h2(proxy.port, options);
   EXPECT_FALSE(only_h2.established());
@@ -164,7 +164,7 @@ TEST_F(TlsTest, ReloadsCertificatesUnderTrafficWithoutLosingAConnection) {
   TestProxy proxy;
   Serve(proxy, app);
   auto kept = TlsWire::Connect(proxy.port, "example.com");
-  ASSERT_TRUE(kept->Ask(kGet).has_value());
+  ASSERT_TRUE(kept->Ask(kGetExample).has_value());
 
   std::atomic<bool> stop{false};
   std::atomic<int> failures{0};
@@ -172,7 +172,7 @@ TEST_F(TlsTest, ReloadsCertificatesUnderTrafficWithoutLosingAConnection) {
   std::thread traffic([&] {
     while (!stop) {
       auto client = TlsWire::Connect(proxy.port, "example.com");
-      const bool ok = client->Ask(kGet).has_value() && client->Ask(kGet).has_value();
+      const bool ok = client->Ask(kGetExample).has_value() && client->Ask(kGetExample).has_value();
       ++(ok ? served : failures);
     }
   });
@@ -187,7 +187,7 @@ TEST_F(TlsTest, ReloadsCertificatesUnderTrafficWithoutLosingAConnection) {
   stop = true;
   traffic.join();
   EXPECT_EQ(failures, 0);
-  EXPECT_TRUE(kept->Ask(kGet).has_value());
+  EXPECT_TRUE(kept->Ask(kGetExample).has_value());
   EXPECT_EQ(TlsWire::Connect(proxy.port)->subject(), "round-19.test");
   EXPECT_EQ(proxy.plane.ReloadCertificates().changed, 0);
 }
@@ -207,7 +207,7 @@ TEST_F(TlsTest, KeepsTheLastGoodCertificateAndSaysWhatIsWrongWithTheNewOne) {
   EXPECT_EQ(proxy.plane.Certificates()[0].error, reload.errors[0]);
   // Another table is no reason to look at the file, and no reason to stop.
   Serve(proxy, app);
-  EXPECT_TRUE(TlsWire::Connect(proxy.port)->Ask(kGet).has_value());
+  EXPECT_TRUE(TlsWire::Connect(proxy.port)->Ask(kGetExample).has_value());
   dir_.Write("a", MakeCertificate({"new.test"}));
   EXPECT_EQ(proxy.plane.ReloadCertificates().changed, 1);
   EXPECT_TRUE(Eventually([&] { return TlsWire::Connect(proxy.port)->subject() == "new.test"; }));
@@ -263,7 +263,7 @@ TEST_F(TlsTest, AnswersPlainHttpInPlainHttp) {
   TestProxy proxy;
   Serve(proxy, app);
   auto client = Wire::Connect(proxy.port);
-  client->Send(kGet);
+  client->Send(kGetExample);
   const std::string answer = client->ReadToEnd();
   EXPECT_THAT(answer, ::testing::StartsWith("HTTP/1.1 400 Bad Request\r\n"));
   EXPECT_THAT(answer, ::testing::EndsWith("this port speaks HTTPS: the URL begins https://\n"));
@@ -395,14 +395,14 @@ TEST_F(TlsTest, AListenerTurnsToTlsAndBackForNewConnections) {
   TestProxy proxy;
   proxy.Serve({{app.port()}});
   auto plain = proxy.Connect();
-  EXPECT_TRUE(plain->Ask(kGet).has_value());
+  EXPECT_TRUE(plain->Ask(kGetExample).has_value());
   Serve(proxy, app);
   auto secure = TlsWire::Connect(proxy.port);
-  EXPECT_TRUE(secure->Ask(kGet).has_value());
-  EXPECT_TRUE(plain->Ask(kGet).has_value());
+  EXPECT_TRUE(secure->Ask(kGetExample).has_value());
+  EXPECT_TRUE(plain->Ask(kGetExample).has_value());
   proxy.Serve({{app.port()}});
-  EXPECT_TRUE(proxy.Connect()->Ask(kGet).has_value());
-  EXPECT_TRUE(secure->Ask(kGet).has_value());
+  EXPECT_TRUE(proxy.Connect()->Ask(kGetExample).has_value());
+  EXPECT_TRUE(secure->Ask(kGetExample).has_value());
 }
 
 TEST_F(TlsTest, IdleConnectionsHoldNoBuffers) {
@@ -414,12 +414,12 @@ TEST_F(TlsTest, IdleConnectionsHoldNoBuffers) {
   std::vector<std::unique_ptr<TlsWire>> clients;
   for (size_t i = 0; i < 50; ++i) {
     clients.push_back(TlsWire::Connect(proxy.port));
-    ASSERT_TRUE(clients.back()->Ask(kGet).has_value());
+    ASSERT_TRUE(clients.back()->Ask(kGetExample).has_value());
   }
   const size_t before = ResidentBytes();
   for (size_t i = 0; i < kConnections; ++i) {
     clients.push_back(TlsWire::Connect(proxy.port));
-    ASSERT_TRUE(clients.back()->Ask(kGet).has_value());
+    ASSERT_TRUE(clients.back()->Ask(kGetExample).has_value());
   }
   const size_t each = (ResidentBytes() - before) / kConnections;
   RecordProperty("bytes", static_cast<int>(each));

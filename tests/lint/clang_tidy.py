@@ -8,6 +8,7 @@ repository, of its command and of the configuration: only what a change touches 
 
 Most of the time goes into the headers of gRPC and Boost: files that are compiled together (with
 PANDO_UNITY) are looked at together. When that finds a problem, each is looked at alone, and that counts.
+The analyzer looks at the file it is given only, not at those that it includes: it gets each of its own.
 """
 
 import concurrent.futures
@@ -30,6 +31,8 @@ OUR_FOLDERS = ("agent", "artifact", "common", "controller", "ctl", "proxy", "tes
 LEFT_OUT_OF_TESTS = "-clang-analyzer-*,-performance-unnecessary-value-param"
 # The analyzer takes longer than all else together: it looks at the cores, where the decisions are.
 LEFT_OUT_OF_SHELLS = "-clang-analyzer-*"
+ALL_BUT_THE_ANALYZER = ("bugprone", "performance", "modernize", "readability", "cppcoreguidelines", "misc", "google")
+LEFT_OUT_FOR_THE_ANALYZER = ",".join(f"-{group}-*" for group in ALL_BUT_THE_ANALYZER)
 # CMake's folder for the files that include the others of their group.
 UNITY = "Unity"
 # Only g++ knows or needs these.
@@ -62,11 +65,17 @@ def compiler_arguments(entry):
     return kept
 
 
-def tidy_arguments(entry, root):
+def is_analyzed(entry):
+    return "/core/" in entry["file"] and not entry["file"].endswith(("_test.cc", "_fuzz.cc"))
+
+
+def tidy_arguments(entry, root, only_analyzer=False):
     arguments = ["--quiet", f"--header-filter=^{root}/({'|'.join(OUR_FOLDERS)})/"]
-    if entry["file"].endswith(("_test.cc", "_fuzz.cc")):
+    if only_analyzer:
+        arguments.append(f"--checks={LEFT_OUT_FOR_THE_ANALYZER}")
+    elif entry["file"].endswith(("_test.cc", "_fuzz.cc")):
         arguments.append(f"--checks={LEFT_OUT_OF_TESTS}")
-    elif "/core/" not in entry["file"]:
+    elif not is_analyzed(entry):
         arguments.append(f"--checks={LEFT_OUT_OF_SHELLS}")
     return arguments + [entry["file"], "--", *compiler_arguments(entry)]
 
@@ -82,10 +91,10 @@ def key_of(entry, root):
     return digest.hexdigest()
 
 
-def run_tidy(entry, root):
+def run_tidy(entry, root, only_analyzer=False):
     """Its problems as text, "" when there is none."""
     started = time.monotonic()
-    result = subprocess.run([TIDY, *tidy_arguments(entry, root)], cwd=entry["directory"],
+    result = subprocess.run([TIDY, *tidy_arguments(entry, root, only_analyzer)], cwd=entry["directory"],
                             capture_output=True, text=True, check=False)
     print(f"{time.monotonic() - started:6.1f} s {entry['title']}", flush=True)
     problems = result.stdout.strip()
@@ -117,7 +126,10 @@ def check_unit(entries, root, cache):
     new = [(entry, result) for entry, result in zip(entries, results) if not result.exists()]
     clean = len(new) > 1 and not run_tidy(unit_entry([entry for entry, _ in new], cache), root)
     for entry, result in new:
-        keep("" if clean else run_tidy(entry, root), result)
+        if clean and not is_analyzed(entry):
+            keep("", result)
+        else:
+            keep(run_tidy(entry, root, only_analyzer=clean), result)
     return [result.read_text(encoding="utf-8") for result in results]
 
 
@@ -132,9 +144,7 @@ def units(database, root):
         command = shlex.join(["c++", *compiler_arguments(entry)])
         members = [{"file": file, "directory": entry["directory"], "command": command,
                     "title": os.path.relpath(file, root)} for file in ours]
-        # The analyzer looks at the main file only.
-        alone = any("/core/" in file for file in ours)
-        found.extend([member] for member in members) if alone else found.append(members)
+        found.append(members)
     return found
 
 

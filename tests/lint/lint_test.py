@@ -151,6 +151,17 @@ class LintTest(unittest.TestCase):
                     self.assertIn("bugprone", problem)
                     self.assertIn(file, problem)
 
+    def test_clang_tidy_analyzes_each_file_of_a_core(self):
+        self.write(".clang-tidy", "Checks: '-*,bugprone-*,clang-analyzer-*'\nWarningsAsErrors: '*'\n")
+        self.write("agent/core/a.cc", "int F(int x) { return x; }\n")
+        self.write("agent/core/b.cc", "int G(int x) { int* p = nullptr; return x > 3 ? *p : 0; }\n")
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            problems = self.tidy(["agent/core/a.cc", "agent/core/b.cc"])
+        self.assertEqual(len(said.getvalue().splitlines()), 3, said.getvalue())
+        self.assertEqual(len(problems), 1, problems)
+        self.assertIn("clang-analyzer-core.NullDereference", problems[0])
+
 
 if __name__ == "__main__":
     unittest.main()
