@@ -3,9 +3,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/system/error_code.hpp>
 #include <cerrno>
-#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,6 +21,8 @@ using boost::system::error_code;
 
 constexpr size_t kMaxStatusLine = 1'024;
 constexpr size_t kMaxDrained = 256 * 1024;
+constexpr std::pair<absl::string_view, absl::string_view> kOwnFields[] = {
+    {"Accept", "*/*"}, {"User-Agent", "pando-agent"}};
 
 std::string Describe(int error) {
   return absl::AsciiStrToLower(error_code(error, boost::system::system_category()).message());
@@ -133,17 +135,18 @@ std::string ConnectionProbe::Request() const {
     host = absl::StrCat(v6 ? "[" : "", endpoint.address().to_string(), v6 ? "]" : "", ":",
                         endpoint.port());
   }
-  std::map<std::string, std::string> fields = {{"User-Agent", "pando-agent"}, {"Accept", "*/*"}};
-  for (const auto& [name, value] : policy_.headers) {
-    // The spec's word counts, however it writes the name.
-    std::erase_if(fields, [&name = name](const auto& field) {
-      return absl::EqualsIgnoreCase(field.first, name);
-    });
-    fields[name] = value;
-  }
   std::string request = absl::StrCat("GET ", policy_.path.empty() ? "/" : policy_.path,
                                      " HTTP/1.1\r\nHost: ", host, "\r\n");
-  for (const auto& [name, value] : fields) absl::StrAppend(&request, name, ": ", value, "\r\n");
+  for (const auto& [name, value] : kOwnFields) {
+    // The spec's word counts, however it writes the name.
+    const bool is_given =
+        std::any_of(policy_.headers.begin(), policy_.headers.end(),
+                    [name = name](const auto& h) { return absl::EqualsIgnoreCase(h.first, name); });
+    if (!is_given) absl::StrAppend(&request, name, ": ", value, "\r\n");
+  }
+  for (const auto& [name, value] : policy_.headers) {
+    absl::StrAppend(&request, name, ": ", value, "\r\n");
+  }
   return absl::StrCat(request, "Connection: close\r\n\r\n");
 }
 

@@ -27,11 +27,16 @@ void Prober::Probe(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
   }
 }
 
+void Prober::SetSecondAddress(const std::string& address) {
+  error_code error;
+  const auto second = asio::ip::make_address(address, error);
+  second_address_.reset();
+  if (!error && second != asio::ip::address_v4::loopback()) second_address_ = second;
+}
+
 std::vector<tcp::endpoint> Prober::AddressesOf(uint16_t port) const {
   std::vector<tcp::endpoint> addresses = {{asio::ip::address_v4::loopback(), port}};
-  error_code error;
-  const auto second = asio::ip::make_address(second_address_, error);
-  if (!error && second != addresses[0].address()) addresses.emplace_back(second, port);
+  if (second_address_) addresses.emplace_back(*second_address_, port);
   return addresses;
 }
 
@@ -41,10 +46,10 @@ void Prober::ProbeByConnection(const ProbePolicy& policy, uint16_t port, ProbeDo
 
 void Prober::ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done) {
   std::vector<std::string> targets = {absl::StrCat("127.0.0.1:", port)};
-  error_code error;
-  const auto second = asio::ip::make_address(second_address_, error);
   // gRPC takes addresses of one family.
-  if (!error && second.is_v4()) targets.push_back(absl::StrCat(second.to_string(), ":", port));
+  if (second_address_ && second_address_->is_v4()) {
+    targets.push_back(absl::StrCat(second_address_->to_string(), ":", port));
+  }
   grpc_.Probe(targets, policy.service, policy.timeout, std::move(done));
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ class Prober {
   Prober& operator=(const Prober&) = delete;
 
   // Where an instance may listen that does not listen on 127.0.0.1: the node's own address.
-  void SetSecondAddress(std::string address) { second_address_ = std::move(address); }
+  void SetSecondAddress(const std::string& address);
 
   // Where an instance may be found, in the order to try.
   std::vector<boost::asio::ip::tcp::endpoint> AddressesOf(uint16_t port) const;
@@ -45,7 +46,7 @@ class Prober {
   void ProbeByGrpc(const ProbePolicy& policy, uint16_t port, ProbeDone done);
 
   EventLoop& loop_;
-  std::string second_address_;
+  std::optional<boost::asio::ip::address> second_address_;  // another one than 127.0.0.1
   ConnectionProber connections_;
   GrpcProber grpc_;
   std::map<AssignmentId, std::shared_ptr<ExecProbe>> commands_;  // those that run

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 namespace pando::agent {
 
-void Supervisor::Adopt(Assignment assignment, const Remains& remains, Instant now) {
+std::pair<Supervisor::Entries::iterator, bool> Supervisor::Add(Assignment assignment) {
   const AssignmentId id = assignment.id;
-  const auto [entry, is_new] = entries_.try_emplace(id, Entry{Instance{std::move(assignment)}, {}});
+  return entries_.try_emplace(id, Entry{Instance{std::move(assignment)}, ++last_number_});
+}
+
+void Supervisor::Adopt(Assignment assignment, const Remains& remains, Instant now) {
+  const auto [entry, is_new] = Add(std::move(assignment));
   if (is_new) entry->second.instance.Adopt(remains, now, random_());
   // Not settled: until the orders are set nobody knows what should become of it.
 }
@@ -24,9 +29,7 @@ void Supervisor::SetOrders(std::vector<Assignment> wanted, Instant now, Actions&
   }
   if (halted_) return;
   for (Assignment& assignment : wanted) {
-    const AssignmentId id = assignment.id;
-    const auto [entry, is_new] =
-        entries_.try_emplace(id, Entry{Instance{std::move(assignment)}, {}});
+    const auto [entry, is_new] = Add(std::move(assignment));
     if (!is_new) continue;
     entry->second.instance.Begin(actions);
     Settle(entry, actions);
@@ -52,8 +55,8 @@ void Supervisor::On(const AssignmentId& id, const InstanceEvent& event, Instant 
 }
 
 void Supervisor::Tick(Instant now, Actions& actions) {
-  while (!wakes_.empty() && wakes_.begin()->first <= now) {
-    const auto entry = entries_.find(wakes_.begin()->second);
+  while (!wakes_.empty() && wakes_.begin()->first.first <= now) {
+    const auto entry = wakes_.begin()->second;
     wakes_.erase(wakes_.begin());
     entry->second.wake.reset();
     entry->second.instance.Tick(now, actions);
@@ -63,7 +66,7 @@ void Supervisor::Tick(Instant now, Actions& actions) {
 
 std::optional<Instant> Supervisor::NextWake() const {
   if (wakes_.empty()) return std::nullopt;
-  return wakes_.begin()->first;
+  return wakes_.begin()->first.first;
 }
 
 const Assignment* Supervisor::Find(const AssignmentId& id) const {
@@ -96,7 +99,8 @@ bool Supervisor::idle() const {
 
 void Supervisor::Settle(Entries::iterator entry, Actions& actions) {
   Instance& instance = entry->second.instance;
-  if (entry->second.wake) wakes_.erase({*entry->second.wake, entry->first});
+  const uint64_t number = entry->second.number;
+  if (entry->second.wake) wakes_.erase({*entry->second.wake, number});
   entry->second.wake.reset();
   if (instance.gone()) {
     actions.push_back(Gone{entry->first});
@@ -105,7 +109,7 @@ void Supervisor::Settle(Entries::iterator entry, Actions& actions) {
   }
   instance.ReportChange(actions);
   entry->second.wake = instance.NextWake();
-  if (entry->second.wake) wakes_.insert({*entry->second.wake, entry->first});
+  if (entry->second.wake) wakes_.emplace(std::pair(*entry->second.wake, number), entry);
 }
 
 }  // namespace pando::agent

@@ -6,10 +6,10 @@
 // NextWake (later is fine, earlier does nothing).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -25,6 +25,8 @@ class Supervisor {
   // Draws a number in [0, 1).
   using Random = std::function<double()>;
   explicit Supervisor(Random random) : random_(std::move(random)) {}
+  Supervisor(Supervisor&&) = default;
+  Supervisor& operator=(Supervisor&&) = default;
 
   // An instance an earlier life of the agent left behind. The next SetOrders, or Halt, which have
   // not heard of it before, decide: it is kept running or started again, or it is stopped.
@@ -51,16 +53,20 @@ class Supervisor {
  private:
   struct Entry {
     Instance instance;
-    std::optional<Instant> wake;  // as in wakes_
+    uint64_t number;                             // no other has it
+    std::optional<Instant> wake = std::nullopt;  // as in wakes_
   };
   using Entries = std::map<AssignmentId, Entry>;
 
+  std::pair<Entries::iterator, bool> Add(Assignment assignment);
   // After every change of an instance: reports, deletes, keeps wakes_ right.
   void Settle(Entries::iterator entry, Actions& actions);
 
   Random random_;
   Entries entries_;
-  std::set<std::pair<Instant, AssignmentId>> wakes_;
+  uint64_t last_number_ = 0;
+  // By the entry's number, not its id: many wake at one time, and ids are compared slowly.
+  std::map<std::pair<Instant, uint64_t>, Entries::iterator> wakes_;
   bool halted_ = false;
 };
 
