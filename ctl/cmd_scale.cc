@@ -1,6 +1,8 @@
 // ctl scale web 8 | web=8 | web +2 | web --replicas 8
 #include <memory>
+#include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "ctl/change.h"
 #include "ctl/command.h"
@@ -65,6 +67,12 @@ void AddScaleCommand(CommandLine& line) {
   command
       .add_option("--if-generation", args->if_generation,
                   "Only if the app is still at this generation (ctl status -o json)")
+      // CLI11 takes -1 for the largest number.
+      ->check([](const std::string& word) {
+        return absl::StartsWith(word, "-")
+                   ? absl::StrCat("\"", word, "\" is not a number (allowed: 0, 1, ...)")
+                   : std::string();
+      })
       ->type_name("N");
 }
 

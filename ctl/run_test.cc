@@ -689,9 +689,11 @@ TEST_F(RunTest, AWatchOfAnAppThatIsNotThereIsAnError) {
 TEST_F(RunTest, UsageErrorsPointToTheCommandsHelp) {
   EXPECT_EQ(Run({"events", "--tail", "x"}).err,
             "ctl: --tail: \"x\" is not a number (allowed: 0, 1, ...) (see ctl events --help)\n");
-  EXPECT_EQ(Run({"scale", "web=1", "--if-generation", "x"}).err,
-            "ctl: --if-generation: \"x\" is not a number (allowed: 0, 1, ...) (see ctl scale "
-            "--help)\n");
+  for (const std::string word : {"x", "-1"}) {
+    EXPECT_EQ(Run({"scale", "web=1", "--if-generation", word}).err,
+              "ctl: --if-generation: \"" + word +
+                  "\" is not a number (allowed: 0, 1, ...) (see ctl scale --help)\n");
+  }
   EXPECT_THAT(Run({"why"}).err, EndsWith("is required (see ctl why --help)\n"));
   EXPECT_THAT(Run({"scale", "web=x"}).err, EndsWith("(see ctl scale --help)\n"));
   EXPECT_THAT(Run({"ps", "--timeout", "x"}).err, EndsWith("(see ctl ps --help)\n"));

@@ -1,19 +1,13 @@
 // Nodes that are to take nothing more, or to be emptied.
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/no_such.h"
 
 namespace pando::controller {
-namespace {
-
-absl::Status NoSuchNode(const NodeId& id) {
-  return absl::NotFoundError(absl::StrCat("no such node: ", id.value));
-}
-
-}  // namespace
 
 absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned, Instant now) {
   const auto found = nodes_.find(id);
-  if (found == nodes_.end()) return NoSuchNode(id);
+  if (found == nodes_.end()) return NoSuch("node", id.value, nodes_);
   NodeEntry& node = found->second;
   NodeRecord wanted = node.record;
   wanted.cordoned = cordoned;
@@ -41,7 +35,7 @@ absl::Status Cluster::Core::SetCordoned(const NodeId& id, bool cordoned, Instant
 absl::StatusOr<DrainOutcome> Cluster::Core::DrainNode(const NodeId& id, Millis deadline,
                                                       Instant now) {
   const auto found = nodes_.find(id);
-  if (found == nodes_.end()) return NoSuchNode(id);
+  if (found == nodes_.end()) return NoSuch("node", id.value, nodes_);
   NodeEntry& node = found->second;
   NodeRecord wanted = node.record;
   wanted.cordoned = true;

@@ -6,6 +6,7 @@
 #include "common/base/status_macros.h"
 #include "controller/core/blame.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/no_such.h"
 #include "controller/core/routing.h"
 
 namespace pando::controller {
@@ -17,10 +18,6 @@ absl::Status CheckReplicas(const AppId& app, int64_t replicas) {
   if (replicas >= 0 && replicas <= kMostReplicas) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       app.value, ": replicas ", replicas, " is out of range (allowed: 0 to ", kMostReplicas, ")"));
-}
-
-absl::Status NoSuchApp(const AppId& app) {
-  return absl::NotFoundError(absl::StrCat("no such app: ", app.value));
 }
 
 absl::Status BeingRemoved(const AppId& app) {
@@ -278,14 +275,7 @@ void Cluster::Core::CommitPlan(PlannedApp plan, const ApplyOptions& options) {
 }
 
 absl::Status Cluster::Core::RemoveGateway(const std::string& name) {
-  if (gateways_.erase(name) == 0) {
-    std::string known;
-    for (const auto& [other, gateway] : gateways_) {
-      absl::StrAppend(&known, known.empty() ? "" : ", ", other);
-    }
-    return absl::NotFoundError(absl::StrCat("no such gateway: ", name,
-                                            " (there are: ", known.empty() ? "none" : known, ")"));
-  }
+  if (gateways_.erase(name) == 0) return NoSuch("gateway", name, gateways_);
   out_.writes.push_back(DeleteGateway{name});
   AddEvent("gateway-removed", {}, "", {}, name);
   MarkRoutingChanged();
@@ -294,7 +284,7 @@ absl::Status Cluster::Core::RemoveGateway(const std::string& name) {
 
 absl::StatusOr<AppEntry*> Cluster::Core::FindChangeable(const AppId& id) {
   AppEntry* entry = FindApp(id);
-  if (entry == nullptr) return NoSuchApp(id);
+  if (entry == nullptr) return NoSuch("app", id.value, apps_);
   if (entry->app.removing) return BeingRemoved(id);
   return entry;
 }
@@ -362,7 +352,7 @@ absl::StatusOr<ChangeOutcome> Cluster::Core::Restart(const AppId& id, const Orig
 
 absl::StatusOr<ChangeOutcome> Cluster::Core::Remove(const AppId& id) {
   AppEntry* entry = FindApp(id);
-  if (entry == nullptr) return NoSuchApp(id);
+  if (entry == nullptr) return NoSuch("app", id.value, apps_);
   if (!entry->app.removing) {
     entry->app.removing = true;
     entry->app.generation += 1;

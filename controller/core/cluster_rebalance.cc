@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
+#include "controller/core/no_such.h"
 #include "controller/core/rebalance.h"
 
 namespace pando::controller {
@@ -19,9 +20,7 @@ constexpr Millis kMoveSlack{30'000};
 
 absl::StatusOr<RebalanceOutcome> Cluster::Core::Rebalance(const AppId& only, bool plan_only,
                                                           Instant now) {
-  if (!only.empty() && FindApp(only) == nullptr) {
-    return absl::NotFoundError(absl::StrCat("no such app: ", only.value));
-  }
+  if (!only.empty() && FindApp(only) == nullptr) return NoSuch("app", only.value, apps_);
   RebalanceOutcome outcome;
   outcome.at_once = policy_.moves_at_once;
   for (auto& [id, entry] : apps_) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "controller/core/cluster_core.h"
 #include "controller/core/crash_loop.h"
+#include "controller/core/no_such.h"
 #include "controller/core/upstream_table.h"
 
 namespace pando::controller {
@@ -60,7 +61,7 @@ std::vector<AppId> Cluster::Core::apps() const {
 
 absl::StatusOr<AppStatus> Cluster::Core::GetApp(const AppId& id) const {
   const AppEntry* entry = FindApp(id);
-  if (entry == nullptr) return absl::NotFoundError(absl::StrCat("no such app: ", id.value));
+  if (entry == nullptr) return NoSuch("app", id.value, apps_);
   AppStatus status;
   status.app = entry->app;
   status.config = ConfigOf(*entry, entry->app.revision);
@@ -245,7 +246,7 @@ const Revision* Cluster::Core::FindRevision(const AppId& id, uint32_t number) co
 
 absl::StatusOr<std::vector<ReleaseStatus>> Cluster::Core::GetHistory(const AppId& id) const {
   const AppEntry* entry = FindApp(id);
-  if (entry == nullptr) return absl::NotFoundError(absl::StrCat("no such app: ", id.value));
+  if (entry == nullptr) return NoSuch("app", id.value, apps_);
   std::vector<ReleaseStatus> history;
   for (auto it = entry->revisions.rbegin(); it != entry->revisions.rend(); ++it) {
     history.push_back({it->second, it->first == entry->app.revision});
