@@ -45,7 +45,7 @@ pando_test_packages() { echo git openssl iproute2 prometheus python3 python3-yam
 # Benchmarks only: the peers a figure is compared with, and what makes load and counts.
 pando_bench_packages() { echo nginx haproxy wrk openssl python3 util-linux linux-perf; }
 
-pando_lint_packages() { echo clang-14 clang-tidy-14; }
+pando_lint_packages() { echo clang-14 libclang-rt-14-dev clang-tidy-14; }
 
 # install_packages NAME...: installs those that are missing; asks for nothing.
 install_packages() {
