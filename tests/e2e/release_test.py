@@ -2,6 +2,7 @@
 import http.client
 import json
 import math
+import re
 import unittest
 
 from pando_cluster import HELLO_DIR, ROLLOUT_FAILED, ClusterTest, hello
@@ -201,7 +202,10 @@ class ReleaseTest(ClusterTest):
             self.cluster.ctl('rollout', 'promote', 'hello')
             second = self.cluster.ctl('rollout', 'status', 'hello')
             self.assertIn('step 2/2 (50% of requests)', second.stdout)
-            self.assertRegex(second.stdout, r'(?m)^r2 +[1-9]\d* +0\.0%')
+            # The step counts from its begin; the first report of the proxy comes a little later.
+            wait_until(lambda: re.search(r'(?m)^r2 +[1-9]\d* +0\.0%',
+                                         self.cluster.ctl('rollout', 'status', 'hello').stdout),
+                       20, 'the requests of the step are shown')
         self.assert_share('2', 0.5)
         with self.cluster.load(connections=2) as rest:
             self.cluster.ctl('rollout', 'promote', 'hello')
