@@ -204,7 +204,8 @@ def main():
     finally:
         complaints = cluster.close()
         cluster.remove_files()
-    text = report(rows, times, throughput, missing, load, 'tests/bench/agent ' + ' '.join(sys.argv[1:]))
+    place = f'TMPDIR={os.environ["TMPDIR"]} ' if 'TMPDIR' in os.environ else ''
+    text = report(rows, times, throughput, missing, load, ' '.join([place + 'tests/bench/agent', *sys.argv[1:]]))
     print(text)
     if options.write:
         (ROOT / 'docs' / 'benchmarks' / 'agent.md').write_text(text, encoding='utf-8')
